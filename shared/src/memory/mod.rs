@@ -1,0 +1,8 @@
+//! Bytes that several processes see: where they lie, and which types may lie there.
+
+pub(crate) mod plain;
+pub(crate) mod segment;
+mod shared;
+
+pub use plain::{InPlace, Plain};
+pub use shared::Shared;

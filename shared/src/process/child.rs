@@ -1,0 +1,117 @@
+//! What a new child does first, and what it does last.
+
+use super::error::PanicReport;
+use super::exit::{FAILED, leave_child};
+use super::report::Report;
+use crate::channel::Message;
+use crate::sys::signal::Blocked;
+use crate::sys::task;
+use nix::sys::prctl;
+use nix::sys::signal::Signal;
+use nix::unistd::{dup2_stdin, getppid};
+use std::cell::Cell;
+use std::fs::File;
+use std::io::BufRead;
+use std::panic::{self, AssertUnwindSafe, Location};
+use std::thread;
+
+/// What a child is born with.
+pub(super) struct Birth<'a> {
+    /// The pid of its parent, when that forked.
+    pub(super) parent: u32,
+    pub(super) dies_with_parent: bool,
+    /// It must not end before its parent has a descriptor of it: with SIGCHLD ignored nothing of it would
+    /// be left, and its pid might be another's.
+    pub(super) waits_to_go: bool,
+    /// Where it leaves what it has to say.
+    pub(super) report: &'a Report,
+    /// No handler runs before it has its bearings.
+    pub(super) blocked: Blocked,
+}
+
+/// The whole life of a child, from the fork to its end.
+pub(super) fn live<F, T>(birth: Birth<'_>, f: F) -> !
+where
+    F: FnOnce() -> T,
+    T: Message,
+{
+    // Below this frame lie the parent's frames. Nothing may ever unwind into them.
+    let _never_unwind = LeaveOnUnwind;
+    bind_to_parent(&birth);
+    read_from_null();
+    record_panics();
+    let report = birth.report;
+    drop(birth.blocked);
+
+    let outcome = panic::catch_unwind(AssertUnwindSafe(f));
+    let well = match &outcome {
+        Ok(value) => report.say_value(value),
+        Err(payload) => {
+            let unseen = || PanicReport { message: text_of(&**payload), file: "unknown".to_owned(), line: 0 };
+            report.say_panic(&LAST_PANIC.take().unwrap_or_else(unseen));
+            false
+        }
+    };
+    // Its destructor might panic, and nobody needs its room any more.
+    std::mem::forget(outcome);
+    leave_child(if well { 0 } else { FAILED })
+}
+
+/// `prctl(PR_SET_PDEATHSIG)`, and a look whether it came too late.
+fn bind_to_parent(birth: &Birth<'_>) {
+    let orphaned = || getppid().as_raw() as u32 != birth.parent;
+    if birth.dies_with_parent && (prctl::set_pdeathsig(Signal::SIGKILL).is_err() || orphaned()) {
+        task::exit_now(FAILED);
+    }
+    if birth.waits_to_go {
+        birth.report.wait_to_go(orphaned);
+    }
+}
+
+/// Standard input is one stream, and it is the parent's: as in Python, a child reads from `/dev/null`.
+fn read_from_null() {
+    // Without it the child keeps its parent's input, which it can do without reading.
+    if let Ok(null) = File::open("/dev/null") {
+        let _ = dup2_stdin(null);
+    }
+    // What the parent has read and not yet used is the parent's as well.
+    let mut input = std::io::stdin().lock();
+    let unused = input.fill_buf().map_or(0, <[u8]>::len);
+    input.consume(unused);
+}
+
+thread_local! {
+    /// What the last panic of this thread said, and where.
+    static LAST_PANIC: Cell<Option<PanicReport>> = const { Cell::new(None) };
+}
+
+/// Has each panic noted, besides what the program's own hook does with it.
+fn record_panics() {
+    // The hook cannot be changed by a thread that is panicking, which a fork in a destructor may be.
+    if thread::panicking() {
+        return;
+    }
+    let told_by_program = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        let place = panic.location().unwrap_or(Location::caller());
+        LAST_PANIC.set(Some(PanicReport {
+            message: text_of(panic.payload()),
+            file: place.file().to_owned(),
+            line: place.line(),
+        }));
+        told_by_program(panic);
+    }));
+}
+
+fn text_of(payload: &(dyn std::any::Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().copied();
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or_default().to_owned()
+}
+
+struct LeaveOnUnwind;
+
+impl Drop for LeaveOnUnwind {
+    fn drop(&mut self) {
+        task::exit_now(FAILED);
+    }
+}

@@ -1,0 +1,238 @@
+//! The children of this process: all of them, those whose handle was dropped included.
+
+use super::identity::Process;
+use crate::sys::clock::Deadline;
+use crate::sys::pidfd::{self, Status};
+use nix::sys::signal::Signal;
+use std::collections::BTreeMap;
+use std::io;
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How long a daemon may take to end by SIGTERM before it is killed.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// A child that was started here.
+#[derive(Debug)]
+pub(super) struct Child {
+    /// Its place among the children: the n-th that this process started.
+    serial: u64,
+    pub(super) process: Process,
+    /// Closed by hand, since a fork has to close its copy while others still point here.
+    pidfd: ManuallyDrop<OwnedFd>,
+    closed: AtomicBool,
+    /// Once collected, how it ended. In a process that is not its parent: `Unknown` from the start.
+    status: Mutex<Option<Status>>,
+    /// Somebody has joined it: its end is no surprise.
+    joined: AtomicBool,
+}
+
+impl Child {
+    pub(super) fn is_joined(&self) -> bool {
+        self.joined.load(Relaxed)
+    }
+
+    /// Waits for its end and collects it. `None`: it runs on.
+    pub(super) fn wait(&self, deadline: Deadline) -> Option<Status> {
+        if self.collected().is_none() {
+            pidfd::wait(self.pidfd.as_fd(), deadline);
+        }
+        self.collect()
+    }
+
+    /// Collects it if it has ended.
+    pub(super) fn collect(&self) -> Option<Status> {
+        let mut status = lock(&self.status);
+        if status.is_none() {
+            *status = pidfd::reap(self.pidfd.as_fd());
+        }
+        *status
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.collected().is_some() || pidfd::has_ended(self.pidfd.as_fd())
+    }
+
+    fn collected(&self) -> Option<Status> {
+        *lock(&self.status)
+    }
+
+    /// Sends it a signal; one that has ended takes none.
+    pub(super) fn signal(&self, signal: Signal) -> io::Result<()> {
+        if self.collected().is_none() {
+            pidfd::send(self.pidfd.as_fd(), signal)?;
+        }
+        Ok(())
+    }
+
+    /// Its descriptor, in the process that started it.
+    pub(super) fn pidfd(&self) -> BorrowedFd<'_> {
+        assert!(!self.closed.load(Relaxed), "process {} is a child of another process", self.process.name());
+        self.pidfd.as_fd()
+    }
+
+    fn close(&self) {
+        if !self.closed.swap(true, Relaxed) {
+            let _ = nix::unistd::close(self.pidfd.as_raw_fd());
+        }
+    }
+
+    /// In a new child of this process: this one is a sibling now, and its descriptor of no use.
+    fn disown(&self) {
+        if let Ok(mut status) = self.status.try_lock() {
+            *status = Some(Status::Unknown);
+        }
+        self.close();
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// The list itself.
+#[derive(Debug)]
+pub(super) struct Children {
+    started: u64,
+    /// In the order in which they were started.
+    by_serial: BTreeMap<u64, Arc<Child>>,
+    /// Those whose handle was dropped while they ran: to be collected when they have ended.
+    abandoned: Vec<Arc<Child>>,
+}
+
+static CHILDREN: Mutex<Children> =
+    Mutex::new(Children { started: 0, by_serial: BTreeMap::new(), abandoned: Vec::new() });
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The list, locked. Held over a fork, so that no other thread can have it locked in the copy.
+pub(super) fn children() -> MutexGuard<'static, Children> {
+    lock(&CHILDREN)
+}
+
+impl Children {
+    pub(super) fn add(&mut self, process: Process, pidfd: OwnedFd) -> Arc<Child> {
+        self.started += 1;
+        let child = Arc::new(Child {
+            serial: self.started,
+            process,
+            pidfd: ManuallyDrop::new(pidfd),
+            closed: AtomicBool::new(false),
+            status: Mutex::new(None),
+            joined: AtomicBool::new(false),
+        });
+        self.by_serial.insert(child.serial, Arc::clone(&child));
+        child
+    }
+
+    /// In a new child: its parent's children are not its own. The serial numbers go on, so that a stray
+    /// handle from there can never mean a child from here.
+    pub(super) fn disown_all(&mut self) {
+        self.abandoned.clear();
+        for child in std::mem::take(&mut self.by_serial).into_values() {
+            child.disown();
+        }
+    }
+
+    pub(super) fn remove(&mut self, child: &Child) {
+        self.by_serial.remove(&child.serial);
+    }
+
+    /// Its handle has gone. If it runs on, it is collected later.
+    pub(super) fn abandon(&mut self, child: &Arc<Child>) {
+        if child.collect().is_some() {
+            self.remove(child);
+        } else {
+            self.abandoned.push(Arc::clone(child));
+        }
+    }
+
+    /// Collects those that were abandoned and have ended.
+    pub(super) fn collect_abandoned(&mut self) {
+        if self.abandoned.is_empty() {
+            return;
+        }
+        let ended = pidfd::ended(&self.abandoned.iter().map(|child| &*child.pidfd).collect::<Vec<_>>());
+        let mut ended = ended.into_iter();
+        let (gone, left) = std::mem::take(&mut self.abandoned)
+            .into_iter()
+            .partition::<Vec<_>, _>(|_| ended.next() == Some(true));
+        self.abandoned = left;
+        for child in gone {
+            child.collect();
+            self.remove(&child);
+        }
+    }
+
+    fn all(&self) -> Vec<Arc<Child>> {
+        self.by_serial.values().cloned().collect()
+    }
+}
+
+/// The children of this process that have not ended: Python's `active_children`. Those whose handle was
+/// dropped are among them, and are collected here if they have ended.
+///
+/// ```
+/// use shared::process;
+///
+/// let child = process::Builder::new().name("sleeper").spawn(|| std::thread::park()).unwrap();
+/// assert_eq!(process::active_children(), [child.process().clone()]);
+/// child.kill().unwrap();
+/// assert!(child.join().is_err());
+/// assert!(process::active_children().is_empty());
+/// ```
+pub fn active_children() -> Vec<Process> {
+    let mut children = children();
+    children.collect_abandoned();
+    let alive = children.by_serial.values().filter(|child| !child.has_ended());
+    alive.map(|child| child.process.clone()).collect()
+}
+
+/// Ends these daemons: asks them by SIGTERM, and after a moment kills who is left.
+pub(super) fn end_daemons(daemons: &[Arc<Child>]) {
+    for daemon in daemons {
+        // It fails only for a child that has become another user; that one ends by its parent's death.
+        let _ = daemon.signal(Signal::SIGTERM);
+    }
+    let patience = Deadline::after(GRACE);
+    for daemon in daemons {
+        if daemon.wait(patience).is_none() && daemon.signal(Signal::SIGKILL).is_ok() {
+            daemon.wait(Deadline::NEVER);
+        }
+    }
+}
+
+/// The end of this process's family, in Python's order: daemons are terminated, the others waited for.
+pub(super) fn end_all() {
+    let (daemons, others): (Vec<_>, Vec<_>) =
+        children().all().into_iter().partition(|child| child.process.is_daemon());
+    end_daemons(&daemons);
+    for child in others {
+        child.wait(Deadline::NEVER);
+    }
+}
+
+/// Kills all children and waits for their end.
+#[cfg(feature = "demo")]
+pub(crate) fn kill_all() {
+    let all = children().all();
+    for child in &all {
+        let _ = child.signal(Signal::SIGKILL);
+    }
+    for child in all {
+        child.wait(Deadline::NEVER);
+    }
+}
+
+/// Marks a child as joined and takes it off the list.
+pub(super) fn joined(child: &Child) {
+    child.joined.store(true, Relaxed);
+    children().remove(child);
+}

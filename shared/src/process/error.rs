@@ -1,0 +1,157 @@
+//! Why a process could not be started, and how one ended that did not end well.
+
+use crate::channel::MessageError;
+use nix::sys::signal::Signal;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::io;
+
+/// Why no process was started. Nothing has happened then: the closure was not called anywhere.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SpawnError {
+    /// The program has other threads: what they hold would be held for ever in the child.
+    #[error(
+        "cannot fork: this process has {count} threads, and only one would go on in the child; start processes first, threads afterwards"
+    )]
+    Threads {
+        /// Threads of this process, the calling one included.
+        count: u64,
+    },
+    /// This thread holds guards, which the child would hold as well.
+    #[error(
+        "cannot fork: this thread holds {count} guard(s), of which the child would have a copy; drop them first"
+    )]
+    GuardHeld {
+        /// How many.
+        count: u32,
+    },
+    /// The calling process is a daemon.
+    #[error("cannot fork: this process is a daemon, and daemons have no children")]
+    Daemon,
+    /// The kernel refused.
+    #[error("cannot fork: {call} failed: {source}")]
+    System {
+        /// The system call, or the file, at which it failed.
+        call: &'static str,
+        /// What the kernel says.
+        source: io::Error,
+    },
+}
+
+impl SpawnError {
+    pub(super) fn system(call: &'static str, source: impl Into<io::Error>) -> SpawnError {
+        SpawnError::System { call, source: source.into() }
+    }
+}
+
+/// Why a child brought no value home.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExitError {
+    /// Its closure panicked.
+    #[error("process {name} (pid {pid}) panicked: {report}")]
+    Panicked {
+        /// Its pid.
+        pid: u32,
+        /// Its name.
+        name: String,
+        /// What it said, and where.
+        report: PanicReport,
+    },
+    /// It ended by itself, by [`exit`](super::exit) for example, before its closure had returned a value.
+    #[error("process {name} (pid {pid}) exited with code {code}")]
+    Exited {
+        /// Its pid.
+        pid: u32,
+        /// Its name.
+        name: String,
+        /// Its exit code, 0 included.
+        code: i32,
+    },
+    /// A signal ended it.
+    #[error("process {name} (pid {pid}) was ended by {}", SignalName(*signal))]
+    Signaled {
+        /// Its pid.
+        pid: u32,
+        /// Its name.
+        name: String,
+        /// The signal's number.
+        signal: i32,
+    },
+    /// It has ended, but nobody knows how: this program ignores SIGCHLD, or has collected the child by
+    /// itself.
+    #[error(
+        "process {name} (pid {pid}) has ended, its status unknown: this program ignores SIGCHLD or collects children by itself"
+    )]
+    StatusUnknown {
+        /// Its pid.
+        pid: u32,
+        /// Its name.
+        name: String,
+    },
+    /// Its closure returned a value that could not be sent.
+    #[error("process {name} (pid {pid}) could not send its value: {reason}")]
+    Unsendable {
+        /// Its pid.
+        pid: u32,
+        /// Its name.
+        name: String,
+        /// What the codec says, in the child.
+        reason: String,
+    },
+    /// Its value came, but could not be put together here.
+    #[error("the value of process {name} (pid {pid}): {source}")]
+    Undecodable {
+        /// Its pid.
+        pid: u32,
+        /// Its name.
+        name: String,
+        /// What the codec says, here.
+        source: MessageError,
+    },
+}
+
+impl ExitError {
+    /// The code by which Python's `Process.exitcode` would tell: minus the number of a signal. `None` if
+    /// the status is unknown.
+    #[doc(alias = "exitcode")]
+    pub fn exit_code(&self) -> Option<i32> {
+        match self {
+            ExitError::Panicked { .. } | ExitError::Unsendable { .. } => Some(super::exit::FAILED),
+            ExitError::Exited { code, .. } => Some(*code),
+            ExitError::Signaled { signal, .. } => Some(-*signal),
+            ExitError::Undecodable { .. } => Some(0),
+            ExitError::StatusUnknown { .. } => None,
+        }
+    }
+}
+
+struct SignalName(i32);
+
+impl fmt::Display for SignalName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Signal::try_from(self.0) {
+            Ok(signal) => f.write_str(signal.as_str()),
+            // The real-time signals have numbers only.
+            Err(_) => write!(f, "signal {}", self.0),
+        }
+    }
+}
+
+/// What a panic said, and where it was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PanicReport {
+    /// The message. Empty if it panicked with something else than a text.
+    pub message: String,
+    /// The source file.
+    pub file: String,
+    /// The line in it.
+    pub line: u32,
+}
+
+impl fmt::Display for PanicReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}:{})", self.message, self.file, self.line)
+    }
+}

@@ -1,0 +1,34 @@
+//! How many guards each thread holds: no fork is allowed while it holds one.
+
+use std::cell::Cell;
+
+thread_local! {
+    static HELD: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Counts one more while it lives. It stays on its thread, and every guard contains one.
+#[derive(Debug)]
+pub(super) struct Held {
+    on_this_thread: std::marker::PhantomData<*const ()>,
+}
+
+impl Held {
+    #[inline]
+    pub(super) fn one_more() -> Held {
+        HELD.set(HELD.get() + 1);
+        Held { on_this_thread: std::marker::PhantomData }
+    }
+}
+
+impl Drop for Held {
+    #[inline]
+    fn drop(&mut self) {
+        HELD.set(HELD.get() - 1);
+    }
+}
+
+/// The guards that the calling thread holds now. One that was forgotten counts for ever: what it
+/// guards is held for ever.
+pub(crate) fn guards_held() -> u32 {
+    HELD.get()
+}

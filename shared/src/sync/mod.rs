@@ -1,0 +1,15 @@
+//! Primitives that order what processes do: shared among those that this process forks, and among
+//! its threads.
+
+mod held;
+mod lock;
+mod poison;
+mod raw;
+mod reentrant;
+mod slice;
+mod spin;
+
+pub(crate) use held::guards_held;
+pub use lock::{Lock, LockGuard};
+pub use poison::{Cause, LockTimeoutError, Poisoned, TryLockError};
+pub use reentrant::{ReentrantLock, ReentrantLockGuard};

@@ -1,0 +1,234 @@
+//! A lock that its owner may take again.
+#![allow(unsafe_code)]
+
+use super::held::Held;
+use super::lock::debug_lock;
+use super::poison::{Cause, LockTimeoutError, Poison, Poisoned, TryLockError};
+use super::raw::{RawLock, Taken};
+use crate::memory::Plain;
+use crate::memory::segment::Segment;
+use crate::sys::clock::Deadline;
+use crate::sys::task::Owner;
+use std::cell::UnsafeCell;
+use std::fmt;
+use std::io;
+use std::ops::Deref;
+use std::process;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::thread;
+use std::time::Duration;
+
+/// A lock that processes share and that its owner may take again: Python's `RLock`.
+///
+/// A thread that has it gets it at once, as often as it asks, and it is free again when the last of those
+/// guards is dropped. Since two guards may exist at once they give `&T`; put a [`Cell`](std::cell::Cell)
+/// inside to change it.
+///
+/// Sharing, waiting, drop, fork and death are as with [`Lock`](super::Lock). A death frees it from whatever
+/// depth.
+///
+/// ```
+/// use shared::sync::ReentrantLock;
+/// use std::cell::Cell;
+///
+/// let account = ReentrantLock::new(Cell::new(100));
+/// let deposit = |sum| {
+///     let balance = account.lock().unwrap();
+///     balance.set(balance.get() + sum);
+/// };
+/// let outer = account.lock().unwrap();
+/// deposit(20); // with a `Lock` this would wait for ever
+/// assert_eq!(outer.get(), 120);
+/// ```
+#[doc(alias = "RLock")]
+pub struct ReentrantLock<T: Plain> {
+    shared: Segment<Guarded<T>>,
+}
+
+/// What lies in shared memory. All zeroes is a free lock over a zeroed value.
+#[repr(C)]
+struct Guarded<T> {
+    raw: RawLock,
+    poison: Poison,
+    /// How many guards the owner has. Written by the owner alone, so `Relaxed` will do; set anew by each
+    /// new owner, so what a dead one left does not matter.
+    depth: AtomicU32,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: the value is reached by the thread that owns `raw` alone, and only through `&T`. A `Plain` value
+// may be reached from any thread.
+unsafe impl<T: Plain> Sync for Guarded<T> {}
+
+impl<T: Plain> ReentrantLock<T> {
+    /// A free lock over `value`.
+    ///
+    /// # Panics
+    ///
+    /// If there is no memory or no mapping to be had; [`try_new`](Self::try_new) returns that.
+    #[track_caller]
+    pub fn new(value: T) -> ReentrantLock<T> {
+        ReentrantLock::try_new(value).unwrap_or_else(|error| panic!("no shared memory for a lock: {error}"))
+    }
+
+    /// A free lock over `value`.
+    ///
+    /// # Errors
+    ///
+    /// What `mmap(2)` says when there is no memory or the process has too many mappings (`ENOMEM`).
+    pub fn try_new(value: T) -> io::Result<ReentrantLock<T>> {
+        let (raw, poison) = (RawLock::new(), Poison::none());
+        let guarded = Guarded { raw, poison, depth: AtomicU32::new(0), value: UnsafeCell::new(value) };
+        Ok(ReentrantLock { shared: Segment::new(guarded)? })
+    }
+
+    /// Takes the lock, at once if this thread has it, else waiting for as long as it takes.
+    ///
+    /// # Errors
+    ///
+    /// [`Poisoned`] if an earlier owner panicked or died while it held the lock. The lock *is* taken then,
+    /// and the guard inside the error.
+    ///
+    /// # Panics
+    ///
+    /// If this thread has it four billion times already.
+    #[inline]
+    #[doc(alias = "acquire")]
+    pub fn lock(&self) -> Result<ReentrantLockGuard<'_, T>, Poisoned<ReentrantLockGuard<'_, T>>> {
+        match self.enter(|raw, me| raw.lock(me, Deadline::NEVER)) {
+            Some(depth) => self.guard(depth),
+            None => unreachable!("a wait without a deadline ends with the lock"),
+        }
+    }
+
+    /// Takes the lock if that needs no waiting.
+    ///
+    /// # Errors
+    ///
+    /// [`TryLockError::WouldBlock`] if another thread has it, and `Poisoned` as with [`lock`](Self::lock).
+    #[inline]
+    pub fn try_lock(&self) -> Result<ReentrantLockGuard<'_, T>, TryLockError<ReentrantLockGuard<'_, T>>> {
+        match self.enter(|raw, me| raw.try_lock(me)) {
+            Some(depth) => Ok(self.guard(depth)?),
+            None => Err(TryLockError::WouldBlock),
+        }
+    }
+
+    /// Takes the lock, waiting at most `timeout`: not less, and on an idle machine no more than
+    /// milliseconds longer.
+    ///
+    /// # Errors
+    ///
+    /// [`LockTimeoutError::Timeout`] if another had it all the time, and `Poisoned` as with
+    /// [`lock`](Self::lock).
+    pub fn lock_timeout(
+        &self,
+        timeout: Duration,
+    ) -> Result<ReentrantLockGuard<'_, T>, LockTimeoutError<ReentrantLockGuard<'_, T>>> {
+        match self.enter(|raw, me| raw.lock(me, Deadline::after(timeout))) {
+            Some(depth) => Ok(self.guard(depth)?),
+            None => Err(LockTimeoutError::Timeout),
+        }
+    }
+
+    /// Whether some thread has the lock now. It may have changed when you read the answer.
+    #[doc(alias = "locked")]
+    pub fn is_locked(&self) -> bool {
+        self.shared.raw.owner().is_some()
+    }
+
+    /// Whether the lock is poisoned, and why. Without holding the lock, the answer may be old.
+    pub fn poison(&self) -> Option<Cause> {
+        self.shared.poison.cause()
+    }
+
+    /// Declares the data sound again: from now on [`lock`](Self::lock) gives plain guards.
+    ///
+    /// Call it while you hold the lock, with the data put right.
+    pub fn clear_poison(&self) {
+        self.shared.poison.clear();
+    }
+
+    /// One level deeper if this thread has the lock, else through `take`. Returns the new depth.
+    #[inline]
+    fn enter(&self, take: impl FnOnce(&RawLock, Owner) -> Option<Taken>) -> Option<u32> {
+        let me = Owner::current();
+        // Only this thread can write itself into the word or remove itself, so this look is not too early
+        // and not too late.
+        if self.shared.raw.owner() == Some(me) {
+            let deeper = self.shared.depth.load(Relaxed).checked_add(1);
+            return Some(deeper.expect("a ReentrantLock taken four billion times by one thread"));
+        }
+        if let Taken::From(dead) = take(&self.shared.raw, me)? {
+            self.shared.poison.set(Cause::OwnerDied { pid: dead.tid() });
+        }
+        Some(1)
+    }
+
+    #[inline]
+    fn guard(&self, depth: u32) -> Result<ReentrantLockGuard<'_, T>, Poisoned<ReentrantLockGuard<'_, T>>> {
+        self.shared.depth.store(depth, Relaxed);
+        let was_panicking = thread::panicking();
+        let guard = ReentrantLockGuard { lock: self, was_panicking, _held: Held::one_more() };
+        match self.shared.poison.cause() {
+            None => Ok(guard),
+            Some(cause) => Err(Poisoned::new(guard, cause)),
+        }
+    }
+}
+
+impl<T: Plain> Clone for ReentrantLock<T> {
+    /// Another handle to the same lock.
+    fn clone(&self) -> ReentrantLock<T> {
+        ReentrantLock { shared: self.shared.clone() }
+    }
+}
+
+impl<T: Plain> fmt::Debug for ReentrantLock<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let owner = self.shared.raw.owner();
+        let depth = if owner.is_some() { self.shared.depth.load(Relaxed) } else { 0 };
+        let mut text = debug_lock(f, "ReentrantLock", owner, self.poison());
+        text.field("depth", &depth).finish_non_exhaustive()
+    }
+}
+
+/// The lock, held at some depth. Dropping the last one gives it back.
+#[must_use = "the lock is given back as soon as its guard is dropped"]
+pub struct ReentrantLockGuard<'a, T: Plain> {
+    lock: &'a ReentrantLock<T>,
+    was_panicking: bool,
+    _held: Held,
+}
+
+impl<T: Plain> Deref for ReentrantLockGuard<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: this guard says that its thread owns the lock, so no other thread reaches the value, and
+        // this one only through `&T`. Guards stay on their thread, and no fork copies one (`Held`).
+        unsafe { &*self.lock.shared.value.get() }
+    }
+}
+
+impl<T: Plain> Drop for ReentrantLockGuard<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        let shared = &self.lock.shared;
+        if thread::panicking() && !self.was_panicking {
+            shared.poison.set(Cause::Panicked { pid: process::id() });
+        }
+        match shared.depth.load(Relaxed) {
+            // 0 cannot be, unless another process has overwritten it: then giving back is the safe side.
+            0 | 1 => shared.raw.unlock(),
+            deeper => shared.depth.store(deeper - 1, Relaxed),
+        }
+    }
+}
+
+impl<T: Plain + fmt::Debug> fmt::Debug for ReentrantLockGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}

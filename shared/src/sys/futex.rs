@@ -1,0 +1,60 @@
+//! Sleeping on a word of memory, and waking those who sleep on it.
+#![allow(unsafe_code)]
+
+use super::atomic::AtomicU64;
+use super::clock::Deadline;
+use super::signal;
+use nix::errno::Errno;
+use nix::libc;
+use std::ptr;
+
+/// How a sleep ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// Woken, or the word had changed already, or a signal came: look again.
+    LookAgain,
+    /// The deadline passed, and no wake-up was used up by this sleeper.
+    TimedOut,
+}
+
+/// `futex(FUTEX_WAIT_BITSET)`: sleeps while the word's low half is that of `seen`, at most until the
+/// deadline.
+///
+/// The kernel compares 32 bits only. Whoever lays out such a word puts what sleepers go by there.
+pub(crate) fn wait(word: &AtomicU64, seen: u64, deadline: Deadline) -> Wait {
+    let until = deadline.to_timespec();
+    let until: *const libc::timespec = until.as_ref().map_or(ptr::null(), |t| t.as_ref());
+    // SAFETY: the kernel reads four bytes inside `word`, which is borrowed, and `until`, which is null
+    // or lives in this frame; it writes nothing.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_futex,
+            low_half(word),
+            libc::FUTEX_WAIT_BITSET,
+            seen as u32,
+            until,
+            ptr::null::<u32>(),
+            libc::FUTEX_BITSET_MATCH_ANY,
+        )
+    };
+    match Errno::result(result) {
+        Err(Errno::ETIMEDOUT) => Wait::TimedOut,
+        Err(Errno::EINTR) => {
+            signal::safe_point();
+            Wait::LookAgain
+        }
+        _ => Wait::LookAgain,
+    }
+}
+
+/// `futex(FUTEX_WAKE)`: wakes at most `count` of those who sleep on the word.
+pub(crate) fn wake(word: &AtomicU64, count: i32) {
+    // SAFETY: the kernel takes the address as a key and reads nothing. It fails only for an address
+    // that is not mapped, and this one is borrowed.
+    unsafe { libc::syscall(libc::SYS_futex, low_half(word), libc::FUTEX_WAKE, count) };
+}
+
+fn low_half(word: &AtomicU64) -> *const u32 {
+    let halves: *const u32 = word.as_ptr().cast();
+    if cfg!(target_endian = "big") { halves.wrapping_add(1) } else { halves }
+}
