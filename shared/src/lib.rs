@@ -5,6 +5,8 @@
 compile_error!("`shared` is for 64-bit Linux: it is built on fork, pidfd and futex");
 
 pub mod channel;
+#[cfg(feature = "demo")]
+pub mod demo;
 pub mod memory;
 pub mod process;
 pub mod sync;
