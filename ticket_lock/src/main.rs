@@ -72,7 +72,7 @@ fn main() -> demo::Outcome {
             let person = Builder::new().name(format!("Person {i}"));
             people.push(person.spawn_scoped(s, move || task(i, tickets, lock, demo))?);
         }
-        people.into_iter().try_for_each(|person| person.join()?)
+        demo::join_all(people)
     })
 }
 

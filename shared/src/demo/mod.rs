@@ -28,7 +28,7 @@ pub mod transcript;
 
 pub use color::Color;
 pub use dice::{Dice, Draws, Seed};
-pub use outcome::{Failure, Outcome};
+pub use outcome::{Failure, Outcome, join_all};
 
 use crate::process;
 use crate::sys::clock::{self, Deadline};

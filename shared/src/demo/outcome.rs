@@ -1,6 +1,6 @@
 //! How an example ends: well, or with one clear line.
 
-use crate::process::{ExitError, exit};
+use crate::process::{self, ExitError, JoinHandle};
 use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
 use std::error::Error;
@@ -35,15 +35,28 @@ impl fmt::Display for Failure {
 
 impl<E: Error + 'static> From<E> for Failure {
     fn from(error: E) -> Failure {
-        end_quietly_if_nobody_reads(&error);
+        end_like_child(&error);
         Failure(error.to_string())
     }
 }
 
-/// A child that wrote into a closed pipe was ended by that, and nobody reads what we would say of it.
-fn end_quietly_if_nobody_reads(error: &(dyn Error + 'static)) {
+/// A child that wrote into a closed pipe, or was reached by Ctrl-C, was ended by that. The program ends
+/// likewise, and has nothing to say about it.
+fn end_like_child(error: &(dyn Error + 'static)) {
     const CLOSED_PIPE: i32 = Signal::SIGPIPE as i32;
-    if let Some(ExitError::Signaled { signal: CLOSED_PIPE, .. }) = error.downcast_ref() {
-        exit(128 + CLOSED_PIPE);
+    const CTRL_C: i32 = Signal::SIGINT as i32;
+    if let Some(ExitError::Signaled { signal: signal @ (CLOSED_PIPE | CTRL_C), .. }) = error.downcast_ref() {
+        process::kill_all();
+        process::exit(128 + signal);
     }
+}
+
+/// Waits for all of these children, so that none fails unseen. The first failure is the outcome.
+pub fn join_all(children: impl IntoIterator<Item = JoinHandle<Outcome>>) -> Outcome {
+    let mut outcome = Ok(());
+    for child in children {
+        let ended = child.join().unwrap_or_else(|error| Err(error.into()));
+        outcome = outcome.and(ended);
+    }
+    outcome
 }

@@ -91,11 +91,17 @@ pub struct Started {
 impl Started {
     /// Starts a program in a process group of its own, its output caught.
     pub fn new(program: &str, arguments: &[&str]) -> Started {
+        Started::with_env(program, arguments, &[])
+    }
+
+    /// As [`new`](Self::new), with these environment variables besides.
+    pub fn with_env(program: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Started {
         static RUNS: AtomicU32 = AtomicU32::new(0);
         let mark = format!("TRANSCRIPT={}.{}", std::process::id(), RUNS.fetch_add(1, Relaxed));
         let (name, value) = mark.split_once('=').unwrap_or_default();
         let main = Command::new(program)
             .args(arguments)
+            .envs(variables.iter().copied())
             .env(name, value)
             .env_remove("NO_COLOR")
             .stdin(Stdio::null())

@@ -30,10 +30,14 @@ pub(crate) fn open(pid: u32) -> Result<OwnedFd, Errno> {
 pub(crate) fn wait(pidfd: BorrowedFd<'_>, deadline: Deadline) -> bool {
     loop {
         let slice = deadline.left().map_or(SLICE, |left| left.min(SLICE));
-        match poll(&mut [PollFd::new(pidfd, PollFlags::POLLIN)], round_up(slice)) {
-            Ok(ended) if ended > 0 => return true,
-            _ if deadline.has_passed() => return false,
-            _ => signal::safe_point(),
+        let ended = poll(&mut [PollFd::new(pidfd, PollFlags::POLLIN)], round_up(slice));
+        // Also when the wait was successful: a Ctrl-C that ended the child is meant for us too.
+        signal::safe_point();
+        if ended.is_ok_and(|count| count > 0) {
+            return true;
+        }
+        if deadline.has_passed() {
+            return false;
         }
     }
 }
