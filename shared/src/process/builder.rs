@@ -13,8 +13,9 @@ use crate::sync::guards_held;
 use crate::sys::signal::{self, Blocked};
 use crate::sys::{pidfd, task};
 use nix::sys::signal::Signal;
+use std::fs::File;
 use std::io::Write;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 /// Starts a process that calls `f`, and returns a handle to it: `std::thread::spawn`, with a process.
 ///
@@ -152,19 +153,20 @@ impl Builder {
             0 => {}
             count => return Err(SpawnError::GuardHeld { count }),
         }
-        let mut identity = identity::mine();
-        if identity.get().daemon {
+        if identity::mine().get().daemon {
             return Err(SpawnError::Daemon);
         }
         exit::hook_into_exit();
+        children().collect_abandoned();
         let report = Report::new().map_err(|errno| SpawnError::system("mmap", errno))?;
-        // Is there a descriptor to be had for the child? Better to know before than after.
-        pidfd::open(std::process::id()).map_err(|errno| SpawnError::system("pidfd_open", errno))?;
-        let _ = rand::rng(); // There before the first fork, so that no child has to make it.
+        // The child's standard input. And when it is closed here, there is a descriptor to be had for the
+        // child: better to know before than after.
+        let null = File::open("/dev/null").map_err(|error| SpawnError::system("/dev/null", error))?;
+        make_generator_and_input();
         // What is still buffered would otherwise be printed by both.
         let _ = std::io::stdout().flush();
 
-        let who = identity.next_child(self.name, self.daemon);
+        let who = identity::mine().next_child(self.name, self.daemon);
         let (name, daemon) = (who.name.clone(), who.daemon);
         let waits_to_go = signal::is_ignored(Signal::SIGCHLD);
         let parent = std::process::id();
@@ -172,35 +174,39 @@ impl Builder {
         // Until the child has its bearings, and the parent its descriptor, no handler may run: in the child
         // it would believe itself in the parent, in the parent it might collect the child.
         let blocked = Blocked::all();
-        // Locked over the fork, so that in the copy they are this thread's to open.
-        let mut siblings = children();
-        siblings.collect_abandoned();
 
         // SAFETY: this process has one thread (`refuse_threads`), or the caller of `spawn_unchecked` has
-        // promised what is needed. The two locks of this module are held here, and opened on both sides.
+        // promised what is needed.
         match unsafe { task::fork() } {
             Err(errno) => Err(SpawnError::system("fork", errno)),
             Ok(None) => {
-                siblings.disown_all();
-                drop(siblings);
-                identity.become_child(who);
-                child::live(Birth { parent, dies_with_parent, waits_to_go, report: &report, blocked }, f)
+                let report = &report;
+                child::live(Birth { who, parent, dies_with_parent, waits_to_go, null, report, blocked }, f)
             }
             Ok(Some(pid)) => {
+                drop(null);
                 let pidfd = pidfd::open(pid).map_err(|errno| {
                     pidfd::abandon(pid);
                     SpawnError::system("pidfd_open", errno)
                 })?;
-                leave_generator_to_child();
-                report.keep_from_children();
                 if waits_to_go {
                     report.let_child_go();
                 }
-                let child = siblings.add(Process::new(pid, name, daemon), pidfd);
-                Ok((Arc::clone(&child), JoinHandle::new(child, report)))
+                let child = children().add(Process::new(pid, name, daemon), pidfd, report);
+                leave_generator_to_child();
+                Ok((Arc::clone(&child), JoinHandle::new(child)))
             }
         }
     }
+}
+
+/// What each child would otherwise have to make: dear there, where all memory has yet to be copied.
+fn make_generator_and_input() {
+    static MADE: Once = Once::new();
+    MADE.call_once(|| {
+        let _ = rand::rng();
+        let _ = std::io::stdin();
+    });
 }
 
 /// A fork copies the random generator, and then two processes would draw the same numbers. So the parent

@@ -1,7 +1,9 @@
 //! What a new child does first, and what it does last.
 
+use super::children::close_siblings;
 use super::error::PanicReport;
 use super::exit::{FAILED, leave_child};
+use super::identity::{self, Identity};
 use super::report::Report;
 use crate::channel::Message;
 use crate::sys::signal::Blocked;
@@ -12,17 +14,23 @@ use nix::unistd::{dup2_stdin, getppid};
 use std::cell::Cell;
 use std::fs::File;
 use std::io::BufRead;
-use std::panic::{self, AssertUnwindSafe, Location};
+use std::mem;
+use std::os::fd::AsRawFd;
+use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
+use std::sync::OnceLock;
 use std::thread;
 
 /// What a child is born with.
 pub(super) struct Birth<'a> {
+    pub(super) who: Identity,
     /// The pid of its parent, when that forked.
     pub(super) parent: u32,
     pub(super) dies_with_parent: bool,
     /// It must not end before its parent has a descriptor of it: with SIGCHLD ignored nothing of it would
     /// be left, and its pid might be another's.
     pub(super) waits_to_go: bool,
+    /// `/dev/null`, to read from.
+    pub(super) null: File,
     /// Where it leaves what it has to say.
     pub(super) report: &'a Report,
     /// No handler runs before it has its bearings.
@@ -38,7 +46,9 @@ where
     // Below this frame lie the parent's frames. Nothing may ever unwind into them.
     let _never_unwind = LeaveOnUnwind;
     bind_to_parent(&birth);
-    read_from_null();
+    close_siblings();
+    identity::mine().become_child(birth.who);
+    read_from(birth.null);
     record_panics();
     let report = birth.report;
     drop(birth.blocked);
@@ -53,7 +63,7 @@ where
         }
     };
     // Its destructor might panic, and nobody needs its room any more.
-    std::mem::forget(outcome);
+    mem::forget(outcome);
     leave_child(if well { 0 } else { FAILED })
 }
 
@@ -69,9 +79,11 @@ fn bind_to_parent(birth: &Birth<'_>) {
 }
 
 /// Standard input is one stream, and it is the parent's: as in Python, a child reads from `/dev/null`.
-fn read_from_null() {
-    // Without it the child keeps its parent's input, which it can do without reading.
-    if let Ok(null) = File::open("/dev/null") {
+fn read_from(null: File) {
+    if null.as_raw_fd() == 0 {
+        mem::forget(null); // The parent had closed its own, and this one has that place already.
+    } else {
+        // It fails if there is no descriptor 0 and can be none. Then there is no input either.
         let _ = dup2_stdin(null);
     }
     // What the parent has read and not yet used is the parent's as well.
@@ -85,22 +97,33 @@ thread_local! {
     static LAST_PANIC: Cell<Option<PanicReport>> = const { Cell::new(None) };
 }
 
+type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>;
+
 /// Has each panic noted, besides what the program's own hook does with it.
 fn record_panics() {
+    // The program's own hook; from then on it is called from here.
+    static PROGRAMS: OnceLock<Hook> = OnceLock::new();
     // The hook cannot be changed by a thread that is panicking, which a fork in a destructor may be.
     if thread::panicking() {
         return;
     }
-    let told_by_program = panic::take_hook();
-    panic::set_hook(Box::new(move |panic| {
-        let place = panic.location().unwrap_or(Location::caller());
-        LAST_PANIC.set(Some(PanicReport {
-            message: text_of(panic.payload()),
-            file: place.file().to_owned(),
-            line: place.line(),
-        }));
-        told_by_program(panic);
-    }));
+    panic::set_hook(match PROGRAMS.set(panic::take_hook()) {
+        // It captures nothing, and so takes no memory: a page of the heap less to copy.
+        Ok(()) => Box::new(|panic| {
+            note(panic);
+            PROGRAMS.get().inspect(|hook| hook(panic));
+        }),
+        // A child of a child: what it inherited may be the hook above, or one that calls it.
+        Err(inherited) => Box::new(move |panic| {
+            note(panic);
+            inherited(panic);
+        }),
+    });
+}
+
+fn note(panic: &PanicHookInfo<'_>) {
+    let (file, line) = panic.location().map_or(("unknown", 0), |place| (place.file(), place.line()));
+    LAST_PANIC.set(Some(PanicReport { message: text_of(panic.payload()), file: file.to_owned(), line }));
 }
 
 fn text_of(payload: &(dyn std::any::Any + Send)) -> String {

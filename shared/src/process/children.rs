@@ -1,6 +1,8 @@
 //! The children of this process: all of them, those whose handle was dropped included.
 
 use super::identity::Process;
+use super::report::{Report, Said};
+use crate::channel::Message;
 use crate::sys::clock::Deadline;
 use crate::sys::pidfd::{self, Status};
 use nix::sys::signal::Signal;
@@ -15,26 +17,28 @@ use std::time::Duration;
 /// How long a daemon may take to end by SIGTERM before it is killed.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// A child that was started here.
+/// A child, in the hands of the process that started it.
+///
+/// A fork copies this too. There it is the record of a sibling: it collects nothing and sends no signals,
+/// and its descriptor has been closed.
 #[derive(Debug)]
 pub(super) struct Child {
-    /// Its place among the children: the n-th that this process started.
+    /// Its place among the children: the n-th that its parent started.
     serial: u64,
+    /// Whose child it is.
+    parent: u32,
     pub(super) process: Process,
-    /// Closed by hand, since a fork has to close its copy while others still point here.
+    /// Closed by hand, since a fork closes its copy while there still are records of it.
     pidfd: ManuallyDrop<OwnedFd>,
-    closed: AtomicBool,
-    /// Once collected, how it ended. In a process that is not its parent: `Unknown` from the start.
+    /// What it says before it ends.
+    report: Report,
+    /// Once collected, how it ended.
     status: Mutex<Option<Status>>,
     /// Somebody has joined it: its end is no surprise.
     joined: AtomicBool,
 }
 
 impl Child {
-    pub(super) fn is_joined(&self) -> bool {
-        self.joined.load(Relaxed)
-    }
-
     /// Waits for its end and collects it. `None`: it runs on.
     pub(super) fn wait(&self, deadline: Deadline) -> Option<Status> {
         if self.collected().is_none() {
@@ -45,6 +49,9 @@ impl Child {
 
     /// Collects it if it has ended.
     pub(super) fn collect(&self) -> Option<Status> {
+        if !self.is_mine() {
+            return Some(Status::Unknown);
+        }
         let mut status = lock(&self.status);
         if status.is_none() {
             *status = pidfd::reap(self.pidfd.as_fd());
@@ -52,12 +59,18 @@ impl Child {
         *status
     }
 
+    /// How it ended, if that is known already.
+    fn collected(&self) -> Option<Status> {
+        if self.is_mine() { *lock(&self.status) } else { Some(Status::Unknown) }
+    }
+
     pub(super) fn has_ended(&self) -> bool {
         self.collected().is_some() || pidfd::has_ended(self.pidfd.as_fd())
     }
 
-    fn collected(&self) -> Option<Status> {
-        *lock(&self.status)
+    /// What it said, once it has ended.
+    pub(super) fn heard<T: Message>(&self) -> Said<T> {
+        self.report.heard()
     }
 
     /// Sends it a signal; one that has ended takes none.
@@ -70,34 +83,40 @@ impl Child {
 
     /// Its descriptor, in the process that started it.
     pub(super) fn pidfd(&self) -> BorrowedFd<'_> {
-        assert!(!self.closed.load(Relaxed), "process {} is a child of another process", self.process.name());
+        assert!(self.is_mine(), "process {} is a child of another process", self.process.name());
         self.pidfd.as_fd()
     }
 
-    fn close(&self) {
-        if !self.closed.swap(true, Relaxed) {
-            let _ = nix::unistd::close(self.pidfd.as_raw_fd());
-        }
+    pub(super) fn is_joined(&self) -> bool {
+        self.joined.load(Relaxed)
     }
 
-    /// In a new child of this process: this one is a sibling now, and its descriptor of no use.
-    fn disown(&self) {
-        if let Ok(mut status) = self.status.try_lock() {
-            *status = Some(Status::Unknown);
-        }
-        self.close();
+    fn is_mine(&self) -> bool {
+        self.parent == std::process::id()
+    }
+
+    fn close(&self) {
+        let _ = nix::unistd::close(self.pidfd.as_raw_fd());
     }
 }
 
 impl Drop for Child {
     fn drop(&mut self) {
-        self.close();
+        if self.is_mine() {
+            self.close();
+            // Only one that was collected will certainly write no more.
+            if let Some(status) = *lock(&self.status) {
+                self.report.give_back(!matches!(status, Status::Signaled(_)));
+            }
+        }
     }
 }
 
 /// The list itself.
 #[derive(Debug)]
 pub(super) struct Children {
+    /// Whose children. A fork copies the list, but they are not the child's.
+    parent: u32,
     started: u64,
     /// In the order in which they were started.
     by_serial: BTreeMap<u64, Arc<Child>>,
@@ -105,26 +124,45 @@ pub(super) struct Children {
     abandoned: Vec<Arc<Child>>,
 }
 
-static CHILDREN: Mutex<Children> =
-    Mutex::new(Children { started: 0, by_serial: BTreeMap::new(), abandoned: Vec::new() });
+static CHILDREN: Mutex<Children> = Mutex::new(Children::of(0));
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The list, locked. Held over a fork, so that no other thread can have it locked in the copy.
+/// The children of this process.
 pub(super) fn children() -> MutexGuard<'static, Children> {
-    lock(&CHILDREN)
+    let mut children = lock(&CHILDREN);
+    let me = std::process::id();
+    if children.parent != me {
+        // The parent's: forgotten, not dropped, as everything that is the parent's.
+        std::mem::forget(std::mem::replace(&mut *children, Children::of(me)));
+    }
+    children
+}
+
+/// In a new child, first of all: closes the descriptors of its siblings. The records stay as they are, for
+/// to write to them would copy their pages.
+pub(super) fn close_siblings() {
+    // Locked only if another thread of the parent had it (`spawn_unchecked`): then they stay open.
+    if let Ok(siblings) = CHILDREN.try_lock() {
+        siblings.by_serial.values().for_each(|sibling| sibling.close());
+    }
 }
 
 impl Children {
-    pub(super) fn add(&mut self, process: Process, pidfd: OwnedFd) -> Arc<Child> {
+    const fn of(parent: u32) -> Children {
+        Children { parent, started: 0, by_serial: BTreeMap::new(), abandoned: Vec::new() }
+    }
+
+    pub(super) fn add(&mut self, process: Process, pidfd: OwnedFd, report: Report) -> Arc<Child> {
         self.started += 1;
         let child = Arc::new(Child {
             serial: self.started,
+            parent: self.parent,
             process,
             pidfd: ManuallyDrop::new(pidfd),
-            closed: AtomicBool::new(false),
+            report,
             status: Mutex::new(None),
             joined: AtomicBool::new(false),
         });
@@ -132,17 +170,10 @@ impl Children {
         child
     }
 
-    /// In a new child: its parent's children are not its own. The serial numbers go on, so that a stray
-    /// handle from there can never mean a child from here.
-    pub(super) fn disown_all(&mut self) {
-        self.abandoned.clear();
-        for child in std::mem::take(&mut self.by_serial).into_values() {
-            child.disown();
-        }
-    }
-
     pub(super) fn remove(&mut self, child: &Child) {
-        self.by_serial.remove(&child.serial);
+        if child.is_mine() {
+            self.by_serial.remove(&child.serial);
+        }
     }
 
     /// Its handle has gone. If it runs on, it is collected later.
@@ -197,6 +228,9 @@ pub fn active_children() -> Vec<Process> {
 
 /// Ends these daemons: asks them by SIGTERM, and after a moment kills who is left.
 pub(super) fn end_daemons(daemons: &[Arc<Child>]) {
+    if daemons.is_empty() {
+        return;
+    }
     for daemon in daemons {
         // It fails only for a child that has become another user; that one ends by its parent's death.
         let _ = daemon.signal(Signal::SIGTERM);

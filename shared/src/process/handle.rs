@@ -3,7 +3,7 @@
 use super::children::{self, Child, children};
 use super::error::ExitError;
 use super::identity::Process;
-use super::report::{Report, Said};
+use super::report::{self, Said};
 use crate::channel::Message;
 use crate::sys::clock::Deadline;
 use crate::sys::pidfd::Status;
@@ -27,13 +27,12 @@ use std::time::Duration;
 /// `sentinel`.
 pub struct JoinHandle<T> {
     child: Arc<Child>,
-    report: Report,
     value: PhantomData<(fn() -> T, *const ())>,
 }
 
 impl<T: Message> JoinHandle<T> {
-    pub(super) fn new(child: Arc<Child>, report: Report) -> JoinHandle<T> {
-        JoinHandle { child, report, value: PhantomData }
+    pub(super) fn new(child: Arc<Child>) -> JoinHandle<T> {
+        JoinHandle { child, value: PhantomData }
     }
 
     /// Waits for the child's end, and returns what its closure returned.
@@ -60,19 +59,21 @@ impl<T: Message> JoinHandle<T> {
 
     fn result(&self, status: Status) -> Result<T, ExitError> {
         let (pid, name) = (self.process().id(), self.process().name().to_owned());
-        let said = match status {
-            Status::Signaled(signal) => return Err(ExitError::Signaled { pid, name, signal }),
-            Status::Exited(_) | Status::Unknown => self.report.heard::<T>(),
-        };
-        match (said, status) {
-            // What was announced is whole. Of a `()` nothing is announced, so there the status must be known.
-            (Said::Value(Ok(value)), Status::Exited(0)) => Ok(value),
-            (Said::Value(Ok(value)), Status::Unknown) if size_of::<T>() > 0 => Ok(value),
+        if let Status::Signaled(signal) = status {
+            return Err(ExitError::Signaled { pid, name, signal });
+        }
+        // A `()` is not announced: the status stands for it.
+        if let (Status::Exited(0), Some(nil)) = (status, report::nil()) {
+            return Ok(nil);
+        }
+        match (self.child.heard::<T>(), status) {
+            // What was announced is whole, also if nobody knows how the child ended afterwards.
+            (Said::Value(Ok(value)), Status::Exited(0) | Status::Unknown) => Ok(value),
             (Said::Value(Err(source)), _) => Err(ExitError::Undecodable { pid, name, source }),
             (Said::Panic(report), _) => Err(ExitError::Panicked { pid, name, report }),
             (Said::Unsendable(reason), _) => Err(ExitError::Unsendable { pid, name, reason }),
             (_, Status::Exited(code)) => Err(ExitError::Exited { pid, name, code }),
-            (_, _) => Err(ExitError::StatusUnknown { pid, name }),
+            (_, Status::Unknown | Status::Signaled(_)) => Err(ExitError::StatusUnknown { pid, name }),
         }
     }
 }

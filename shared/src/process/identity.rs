@@ -5,7 +5,7 @@ use crate::sys::pidfd;
 use nix::unistd::getppid;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// A process: this one, or one of its children.
@@ -55,11 +55,11 @@ pub(super) struct Identity {
 
 static IDENTITY: Mutex<Option<Identity>> = Mutex::new(None);
 
-/// Locked over the fork by the parent, so that no other thread can have it locked in the copy.
+/// The identity of this process, locked.
 pub(super) struct Mine(MutexGuard<'static, Option<Identity>>);
 
 pub(super) fn mine() -> Mine {
-    Mine(IDENTITY.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
+    Mine(IDENTITY.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 impl Mine {
@@ -90,7 +90,8 @@ impl Mine {
 
     /// In a new child: this is who it is.
     pub(super) fn become_child(mut self, child: Identity) {
-        *self.0 = Some(child);
+        // The parent's is forgotten: to free it would copy pages of the heap.
+        std::mem::forget(self.0.replace(child));
     }
 }
 

@@ -12,25 +12,28 @@ use std::num::NonZeroUsize;
 use std::slice;
 use std::sync::atomic::{
     AtomicU64,
-    Ordering::{Acquire, Release},
+    Ordering::{Acquire, Relaxed, Release},
 };
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// Room for the largest value. It is address space only: a page takes memory when it is written.
-const ROOM: NonZeroUsize = NonZeroUsize::new(1 << 30).unwrap();
-
-/// Made by the parent before the fork, written by the child once, read by the parent after the child's end.
+/// A place for one child's report, in memory that was mapped before the fork.
 ///
 /// A child that nobody asks for its value writes and leaves; nobody need be there to read. Large values
-/// need no pipe that somebody would have to empty meanwhile, and no descriptor.
+/// need no pipe that somebody would have to empty meanwhile, and no descriptor. Of `()` nothing is written:
+/// an exit code of 0 says as much, and no page is touched.
 ///
-/// `()` is not written at all: an exit code of 0 says as much, and no page is touched on either side.
+/// The places are address space only: a page takes memory when it is written. They are mapped by the dozen
+/// and used again, for a mapping more or less costs a tenth of a fork. A child could write to the places of
+/// its siblings, as it could to any memory they share; this file gives it its own.
 #[derive(Debug)]
 pub(super) struct Report {
-    mapping: Mapping,
+    head: &'static Head,
+    room: usize,
 }
 
-/// The head of the mapping; the bytes follow. All zeroes: nothing has been said.
+/// The head of a place; the bytes follow. All zeroes: nothing has been said.
+#[derive(Debug)]
 #[repr(C, align(16))]
 struct Head {
     /// Length of what was said, its kind in the top byte. Written last: what is announced is whole.
@@ -52,14 +55,52 @@ pub(super) enum Said<T> {
     Unsendable(String),
 }
 
+/// The places of this process that no child has. Those that a fork copied are its parent's.
+static FREE: Mutex<(u32, Vec<Report>)> = Mutex::new((0, Vec::new()));
+
+/// Places in one mapping.
+const PLACES: usize = 32;
+/// Room in a place, the most that a system gives: some count address space as if it were used.
+const ROOM: [usize; 3] = [1 << 30, 1 << 24, 1 << 16];
+/// What a place may keep of its memory for the next child.
+const KEPT: usize = 1 << 16;
+
 impl Report {
+    /// A place for the next child.
     pub(super) fn new() -> Result<Report, Errno> {
-        Ok(Report { mapping: Mapping::sparse(ROOM)? })
+        let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
+        if free.0 != std::process::id() {
+            std::mem::forget(std::mem::replace(&mut *free, (std::process::id(), Vec::new())));
+        }
+        match free.1.pop() {
+            Some(report) => Ok(report),
+            None => {
+                let (mapping, room) = map_places()?;
+                free.1.extend((1..PLACES).rev().map(|n| Report::at(mapping, n, room)));
+                Ok(Report::at(mapping, 0, room))
+            }
+        }
     }
 
-    /// In the parent, after the fork: later children have no part in this.
-    pub(super) fn keep_from_children(&self) {
-        self.mapping.keep_from_children();
+    fn at(mapping: &'static Mapping, n: usize, room: usize) -> Report {
+        // SAFETY: `n * room` is inside the mapping and aligned, as `room` is; the mapping is never unmapped.
+        // Zeroes are a head, and atomics may be written by both sides.
+        let head = unsafe { mapping.start().add(n * room).cast().as_ref() };
+        Report { head, room: room - size_of::<Head>() }
+    }
+
+    /// In the parent, after the child's end: the place may be used again. `whole`: the child finished what
+    /// it wrote.
+    pub(super) fn give_back(&self, whole: bool) {
+        let len = (self.head.said.load(Relaxed) & LENGTH) as usize;
+        if !whole || len > KEPT {
+            let start = self.body().wrapping_sub(size_of::<Head>());
+            Mapping::empty(start, self.room + size_of::<Head>());
+        }
+        self.head.said.store(0, Relaxed);
+        self.head.known.store(0, Relaxed);
+        let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
+        free.1.push(Report { head: self.head, room: self.room });
     }
 
     /// In the child: the value goes home. `false` if it could not be encoded, which goes home instead.
@@ -79,53 +120,54 @@ impl Report {
     fn say<T: Message>(&self, kind: u64, what: &T) -> Result<(), MessageError> {
         let mut bytes = Bytes { report: self, len: 0 };
         message::encode(what, &mut bytes)?;
-        self.head().said.store(kind | bytes.len as u64, Release);
+        self.head.said.store(kind | bytes.len as u64, Release);
         Ok(())
     }
 
     /// In the parent, after the child's end: nobody writes any more.
     pub(super) fn heard<T: Message>(&self) -> Said<T> {
-        let said = self.head().said.load(Acquire);
-        let len = usize::try_from(said & LENGTH).unwrap_or(usize::MAX).min(self.room());
-        // SAFETY: inside the mapping. The child, the only one who writes here, has ended.
+        let said = self.head.said.load(Acquire);
+        let len = usize::try_from(said & LENGTH).unwrap_or(usize::MAX).min(self.room);
+        // SAFETY: inside the place. The child, the only one who writes here, has ended.
         let bytes = unsafe { slice::from_raw_parts(self.body(), len) };
         match said & !LENGTH {
             VALUE => Said::Value(message::decode(bytes)),
             PANIC => message::decode(bytes).map_or(Said::Nothing, Said::Panic),
             UNSENDABLE => message::decode(bytes).map_or(Said::Nothing, Said::Unsendable),
-            _ if size_of::<T>() == 0 => {
-                message::decode(NIL).map_or(Said::Nothing, |unit| Said::Value(Ok(unit)))
-            }
             _ => Said::Nothing,
         }
     }
 
     /// In the parent: the child may go on.
     pub(super) fn let_child_go(&self) {
-        self.head().known.store(1, Release);
-        futex::wake(&self.head().known, 1);
+        self.head.known.store(1, Release);
+        futex::wake(&self.head.known, 1);
     }
 
     /// In the child: waits for [`let_child_go`](Self::let_child_go), unless `orphaned` says that nobody will.
     pub(super) fn wait_to_go(&self, orphaned: impl Fn() -> bool) {
-        while self.head().known.load(Acquire) == 0 && !orphaned() {
-            futex::wait(&self.head().known, 0, Deadline::after(Duration::from_millis(50)));
+        while self.head.known.load(Acquire) == 0 && !orphaned() {
+            futex::wait(&self.head.known, 0, Deadline::after(Duration::from_millis(50)));
         }
-    }
-
-    fn head(&self) -> &Head {
-        // SAFETY: the mapping begins with a head, and zeroes are one. Atomics may be written by both sides.
-        unsafe { self.mapping.start().cast().as_ref() }
     }
 
     /// The bytes behind the head.
     fn body(&self) -> *mut u8 {
-        self.mapping.start().as_ptr().wrapping_add(size_of::<Head>())
+        let head: *const Head = self.head;
+        head.cast_mut().cast::<u8>().wrapping_add(size_of::<Head>())
     }
+}
 
-    fn room(&self) -> usize {
-        self.mapping.len() - size_of::<Head>()
+fn map_places() -> Result<(&'static Mapping, usize), Errno> {
+    let mut refused = Errno::ENOMEM;
+    for room in ROOM {
+        match NonZeroUsize::new(room * PLACES).map(Mapping::sparse) {
+            Some(Ok(mapping)) => return Ok((Box::leak(Box::new(mapping)), room)),
+            Some(Err(errno)) => refused = errno,
+            None => {}
+        }
     }
+    Err(refused)
 }
 
 /// `()` as bytes.
@@ -133,8 +175,14 @@ const NIL: &[u8] = &[0xc0];
 
 /// Whether the value is `()` or a struct like it.
 fn is_nil<T: Message>(value: &T) -> bool {
-    let mut bytes = Vec::new();
-    size_of::<T>() == 0 && message::encode(value, &mut bytes).is_ok() && bytes == NIL
+    // On the stack: a child that brings nothing home need not touch the heap.
+    let mut bytes = [0; NIL.len()];
+    size_of::<T>() == 0 && message::encode(value, &mut &mut bytes[..]).is_ok() && bytes == NIL
+}
+
+/// The value that needs not be said, if `T` is such a type.
+pub(super) fn nil<T: Message>() -> Option<T> {
+    if size_of::<T>() == 0 { message::decode(NIL).ok() } else { None }
 }
 
 /// Writes behind the head, in the child.
@@ -145,12 +193,13 @@ struct Bytes<'a> {
 
 impl Write for Bytes<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if bytes.len() > self.report.room() - self.len {
-            return Err(io::Error::other("it is larger than 1 GiB"));
+        if bytes.len() > self.report.room - self.len {
+            return Err(io::Error::other(format!("it is larger than {} bytes", self.report.room)));
         }
-        // SAFETY: inside the mapping, as just checked. Until `said` is stored the parent reads nothing
-        // here, and no other process has this mapping.
-        unsafe { self.report.body().add(self.len).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+        let end = self.report.body().wrapping_add(self.len);
+        // SAFETY: inside the place, as just checked. Until `said` is stored the parent reads nothing here,
+        // and no other process writes here.
+        unsafe { end.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
         self.len += bytes.len();
         Ok(bytes.len())
     }

@@ -46,10 +46,16 @@ impl Mapping {
         Ok(Mapping { start: start.cast(), len })
     }
 
-    /// `madvise(MADV_DONTFORK)`: children forked from here on do not have this mapping.
-    pub(crate) fn keep_from_children(&self) {
-        // Without it they would have memory that they do not use, which harms nothing else.
-        let _ = self.advise(MmapAdvise::MADV_DONTFORK, self.len.get());
+    /// `madvise(MADV_REMOVE)`: gives the memory of a part of a mapping back to the system, for every process
+    /// that has it; it reads as zeroes then.
+    ///
+    /// `start` and `len` are those of whole pages inside a mapping, in which only atomics are borrowed.
+    pub(crate) fn empty(start: *mut u8, len: usize) {
+        if let Some(start) = NonNull::new(start) {
+            // SAFETY: nothing is unmapped; what lies there becomes zeroes, as if another process had stored
+            // them. If the kernel refuses, it keeps the memory, which is no harm but to the memory.
+            let _ = unsafe { madvise(start.cast(), len, MmapAdvise::MADV_REMOVE) };
+        }
     }
 
     /// `madvise(2)` for the first `len` bytes.
@@ -61,10 +67,6 @@ impl Mapping {
 
     pub(crate) fn start(&self) -> NonNull<u8> {
         self.start
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.len.get()
     }
 }
 
