@@ -1,8 +1,60 @@
 //! Processes, and what they share: the Rust answer to Python's `multiprocessing`, on Linux.
-#![doc(test(attr(deny(warnings))))]
+//!
+//! ```
+//! use shared::{process, sync::Lock};
+//!
+//! let sum = Lock::new(0);
+//! process::scope(|s| {
+//!     for i in 1..=4 {
+//!         s.spawn(move || println!("process {} adds {i}", process::current().id()));
+//!         s.spawn(|| *sum.lock().unwrap() += 10);
+//!     }
+//! });
+//! assert_eq!(*sum.lock().unwrap(), 40);
+//! ```
+//!
+//! # The map
+//!
+//! Each floor uses those below it, and only those.
+//!
+//! | floor | what is there |
+//! |---|---|
+//! | [`process`] | starting processes, waiting for them, ending them |
+//! | [`channel`] | what they say to one another: so far, how a value becomes bytes |
+//! | [`sync`] | [`Lock`](sync::Lock) and [`ReentrantLock`](sync::ReentrantLock), which survive the death of their owner |
+//! | [`memory`] | what may lie in shared memory, and [`Shared`](memory::Shared) for bare atomics |
+//! | `sys` | the kernel, one file a facility; private |
+//!
+//! (`demo`, behind a feature, is for the examples of this workspace.)
+//!
+//! # From Python
+//!
+//! | Python's `multiprocessing` | here |
+//! |---|---|
+//! | `Process(target=f, args=(a,)).start()` | [`process::spawn`]`(move \|\| f(a))` |
+//! | `p.daemon = True` | [`Builder::daemon`](process::Builder::daemon), or [`spawn_daemon`](process::Scope::spawn_daemon) in a scope |
+//! | `p.join()`, `p.exitcode` | [`join`](process::JoinHandle::join): the child's value, or an [`ExitError`](process::ExitError) that says how it ended |
+//! | `p.join(timeout)`, `p.is_alive()` | [`wait_timeout`](process::JoinHandle::wait_timeout), [`is_finished`](process::JoinHandle::is_finished) |
+//! | `p.terminate()`, `kill()`, `interrupt()`, `p.sentinel` | the same names; the handle is the pidfd ([`AsFd`](std::os::fd::AsFd)) |
+//! | `current_process()`, `parent_process()`, `active_children()` | [`process::current`], [`process::parent`], [`process::active_children`] |
+//! | `sys.exit(n)`, `atexit.register(f)` | [`process::exit`], [`process::at_exit`] |
+//! | `Lock()`, `with lock:` | [`Lock`](sync::Lock), and a guard |
+//! | `RLock()` | [`ReentrantLock`](sync::ReentrantLock) |
+//! | `Value('i', 0)`, `Array('i', 10)` | `Lock::new(0_i32)`, `Lock::new([0_i32; 10])` |
+//! | `RawValue`, `RawArray` | [`Shared`](memory::Shared) of atomics |
+//! | a `ctypes.Structure` | a struct in [`plain!`] |
 
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
 compile_error!("`shared` is for 64-bit Linux: it is built on fork, pidfd and futex");
+
+/// The program of README.md, run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
+/// The program of the README.md above, run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+mod workspace_readme {}
 
 pub mod channel;
 #[cfg(feature = "demo")]
