@@ -1,7 +1,7 @@
 //! Starting a process.
 
 use super::child::{self, Birth};
-use super::children::{Child, children};
+use super::children::{CHILDREN, Child};
 use super::error::SpawnError;
 use super::exit;
 use super::handle::JoinHandle;
@@ -157,11 +157,11 @@ impl Builder {
             return Err(SpawnError::Daemon);
         }
         exit::hook_into_exit();
-        children().collect_abandoned();
-        let report = Report::new().map_err(|errno| SpawnError::system("mmap", errno))?;
+        CHILDREN.lock().collect_abandoned();
         // The child's standard input. And when it is closed here, there is a descriptor to be had for the
         // child: better to know before than after.
         let null = File::open("/dev/null").map_err(|error| SpawnError::system("/dev/null", error))?;
+        let report = Report::new().map_err(|errno| SpawnError::system("mmap", errno))?;
         make_generator_and_input();
         // What is still buffered would otherwise be printed by both.
         let _ = std::io::stdout().flush();
@@ -178,7 +178,10 @@ impl Builder {
         // SAFETY: this process has one thread (`refuse_threads`), or the caller of `spawn_unchecked` has
         // promised what is needed.
         match unsafe { task::fork() } {
-            Err(errno) => Err(SpawnError::system("fork", errno)),
+            Err(errno) => {
+                report.give_back(true);
+                Err(SpawnError::system("fork", errno))
+            }
             Ok(None) => {
                 let report = &report;
                 child::live(Birth { who, parent, dies_with_parent, waits_to_go, null, report, blocked }, f)
@@ -187,12 +190,13 @@ impl Builder {
                 drop(null);
                 let pidfd = pidfd::open(pid).map_err(|errno| {
                     pidfd::abandon(pid);
+                    report.give_back(false);
                     SpawnError::system("pidfd_open", errno)
                 })?;
                 if waits_to_go {
                     report.let_child_go();
                 }
-                let child = children().add(Process::new(pid, name, daemon), pidfd, report);
+                let child = CHILDREN.lock().add(Process::new(pid, name, daemon), pidfd, report);
                 leave_generator_to_child();
                 Ok((Arc::clone(&child), JoinHandle::new(child)))
             }

@@ -2,8 +2,9 @@
 
 use super::children::close_siblings;
 use super::error::PanicReport;
-use super::exit::{FAILED, leave_child};
+use super::exit::{FAILED, leave};
 use super::identity::{self, Identity};
+use super::own;
 use super::report::Report;
 use crate::channel::Message;
 use crate::sys::signal::Blocked;
@@ -47,6 +48,7 @@ where
     let _never_unwind = LeaveOnUnwind;
     bind_to_parent(&birth);
     close_siblings();
+    own::begin_generation();
     identity::mine().become_child(birth.who);
     read_from(birth.null);
     record_panics();
@@ -64,7 +66,7 @@ where
     };
     // Its destructor might panic, and nobody needs its room any more.
     mem::forget(outcome);
-    leave_child(if well { 0 } else { FAILED })
+    leave(if well { 0 } else { FAILED })
 }
 
 /// `prctl(PR_SET_PDEATHSIG)`, and a look whether it came too late.

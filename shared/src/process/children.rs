@@ -1,6 +1,7 @@
 //! The children of this process: all of them, those whose handle was dropped included.
 
 use super::identity::Process;
+use super::own::{self, Own};
 use super::report::{Report, Said};
 use crate::channel::Message;
 use crate::sys::clock::Deadline;
@@ -25,8 +26,8 @@ const GRACE: Duration = Duration::from_millis(500);
 pub(super) struct Child {
     /// Its place among the children: the n-th that its parent started.
     serial: u64,
-    /// Whose child it is.
-    parent: u32,
+    /// That of its parent.
+    generation: u32,
     pub(super) process: Process,
     /// Closed by hand, since a fork closes its copy while there still are records of it.
     pidfd: ManuallyDrop<OwnedFd>,
@@ -92,7 +93,7 @@ impl Child {
     }
 
     fn is_mine(&self) -> bool {
-        self.parent == std::process::id()
+        self.generation == own::generation()
     }
 
     fn close(&self) {
@@ -112,11 +113,13 @@ impl Drop for Child {
     }
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// The list itself.
 #[derive(Debug)]
 pub(super) struct Children {
-    /// Whose children. A fork copies the list, but they are not the child's.
-    parent: u32,
     started: u64,
     /// In the order in which they were started.
     by_serial: BTreeMap<u64, Arc<Child>>,
@@ -124,42 +127,33 @@ pub(super) struct Children {
     abandoned: Vec<Arc<Child>>,
 }
 
-static CHILDREN: Mutex<Children> = Mutex::new(Children::of(0));
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// The children of this process.
-pub(super) fn children() -> MutexGuard<'static, Children> {
-    let mut children = lock(&CHILDREN);
-    let me = std::process::id();
-    if children.parent != me {
-        // The parent's: forgotten, not dropped, as everything that is the parent's.
-        std::mem::forget(std::mem::replace(&mut *children, Children::of(me)));
-    }
-    children
-}
+pub(super) static CHILDREN: Own<Children> = Own::new(Children::none());
 
 /// In a new child, first of all: closes the descriptors of its siblings. The records stay as they are, for
 /// to write to them would copy their pages.
 pub(super) fn close_siblings() {
-    // Locked only if another thread of the parent had it (`spawn_unchecked`): then they stay open.
-    if let Ok(siblings) = CHILDREN.try_lock() {
+    if let Some(siblings) = CHILDREN.of_parent() {
         siblings.by_serial.values().for_each(|sibling| sibling.close());
     }
 }
 
+impl Default for Children {
+    fn default() -> Children {
+        Children::none()
+    }
+}
+
 impl Children {
-    const fn of(parent: u32) -> Children {
-        Children { parent, started: 0, by_serial: BTreeMap::new(), abandoned: Vec::new() }
+    const fn none() -> Children {
+        Children { started: 0, by_serial: BTreeMap::new(), abandoned: Vec::new() }
     }
 
     pub(super) fn add(&mut self, process: Process, pidfd: OwnedFd, report: Report) -> Arc<Child> {
         self.started += 1;
         let child = Arc::new(Child {
             serial: self.started,
-            parent: self.parent,
+            generation: own::generation(),
             process,
             pidfd: ManuallyDrop::new(pidfd),
             report,
@@ -220,7 +214,7 @@ impl Children {
 /// assert!(process::active_children().is_empty());
 /// ```
 pub fn active_children() -> Vec<Process> {
-    let mut children = children();
+    let mut children = CHILDREN.lock();
     children.collect_abandoned();
     let alive = children.by_serial.values().filter(|child| !child.has_ended());
     alive.map(|child| child.process.clone()).collect()
@@ -246,7 +240,7 @@ pub(super) fn end_daemons(daemons: &[Arc<Child>]) {
 /// The end of this process's family, in Python's order: daemons are terminated, the others waited for.
 pub(super) fn end_all() {
     let (daemons, others): (Vec<_>, Vec<_>) =
-        children().all().into_iter().partition(|child| child.process.is_daemon());
+        CHILDREN.lock().all().into_iter().partition(|child| child.process.is_daemon());
     end_daemons(&daemons);
     for child in others {
         child.wait(Deadline::NEVER);
@@ -256,7 +250,7 @@ pub(super) fn end_all() {
 /// Kills all children and waits for their end.
 #[cfg(feature = "demo")]
 pub(crate) fn kill_all() {
-    let all = children().all();
+    let all = CHILDREN.lock().all();
     for child in &all {
         let _ = child.signal(Signal::SIGKILL);
     }
@@ -268,5 +262,5 @@ pub(crate) fn kill_all() {
 /// Marks a child as joined and takes it off the list.
 pub(super) fn joined(child: &Child) {
     child.joined.store(true, Relaxed);
-    children().remove(child);
+    CHILDREN.lock().remove(child);
 }

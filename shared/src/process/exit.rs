@@ -2,19 +2,26 @@
 
 use super::children;
 use super::identity;
+use super::own::Own;
 use crate::sys::task;
+use std::cell::Cell;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// The exit code of a process that panicked, as Rust has it.
 pub(super) const FAILED: i32 = 101;
 
 type Hook = Box<dyn FnOnce() + Send>;
 
-/// The hooks of this process, and whose they are: a fork copies them, but they are not the child's.
-static HOOKS: Mutex<(u32, Vec<Hook>)> = Mutex::new((0, Vec::new()));
+/// The hooks of this process.
+static HOOKS: Own<Vec<Hook>> = Own::new(Vec::new());
+
+thread_local! {
+    /// This thread is at the end of its process.
+    static ENDING: Cell<bool> = const { Cell::new(false) };
+}
 
 /// Registers `hook` to run when this process ends by itself: Python's `atexit.register`.
 ///
@@ -32,12 +39,7 @@ static HOOKS: Mutex<(u32, Vec<Hook>)> = Mutex::new((0, Vec::new()));
 #[doc(alias = "atexit")]
 pub fn at_exit(hook: impl FnOnce() + Send + 'static) {
     hook_into_exit();
-    let mut hooks = HOOKS.lock().unwrap_or_else(PoisonError::into_inner);
-    if hooks.0 != process::id() {
-        // The parent's: forgotten, not dropped, as everything that is the parent's.
-        std::mem::forget(std::mem::replace(&mut *hooks, (process::id(), Vec::new())));
-    }
-    hooks.1.push(Box::new(hook));
+    HOOKS.lock().push(Box::new(hook));
 }
 
 /// Ends the calling process with this code, as `std::process::exit` does, and as Python's `sys.exit`.
@@ -46,14 +48,16 @@ pub fn at_exit(hook: impl FnOnce() + Send + 'static) {
 /// flushes standard output; then it leaves, without running what the *program* had registered for its own
 /// end. (`std::process::exit` would run that.) No destructors run.
 pub fn exit(code: i32) -> ! {
-    if identity::mine().get().parent.is_none() {
+    // In the midst of its end, from a hook or from the answer to a signal, a program cannot begin another:
+    // `std` aborts it then. What is left to be done is done here.
+    if identity::mine().get().parent.is_none() && !ENDING.get() {
         process::exit(code);
     }
-    leave_child(code)
+    leave(code)
 }
 
 /// The last that a child does.
-pub(super) fn leave_child(code: i32) -> ! {
+pub(super) fn leave(code: i32) -> ! {
     finish();
     let _ = std::io::stdout().flush();
     task::exit_now(code)
@@ -61,30 +65,26 @@ pub(super) fn leave_child(code: i32) -> ! {
 
 /// Sees to it that [`finish`] runs when the program ends. Called before the first fork.
 pub(super) fn hook_into_exit() {
-    /// Whose exit is hooked. A child inherits the hook and this number.
-    static HOOKED: Mutex<u32> = Mutex::new(0);
+    /// Whose exit is hooked, 0 for nobody's. A child inherits the hook and this number.
+    static HOOKED: AtomicU32 = AtomicU32::new(0);
     extern "C" fn at_exit() {
-        if *HOOKED.lock().unwrap_or_else(PoisonError::into_inner) == process::id() {
+        if HOOKED.load(Relaxed) == process::id() {
             finish();
         }
     }
-    let mut hooked = HOOKED.lock().unwrap_or_else(PoisonError::into_inner);
-    if *hooked == 0 {
-        *hooked = process::id();
+    // Looked at first: after a fork, to write is dear.
+    if HOOKED.load(Relaxed) == 0 && HOOKED.swap(process::id(), Relaxed) == 0 {
         task::at_exit(at_exit);
     }
 }
 
 /// Ends the daemons, waits for the other children, runs the hooks.
 fn finish() {
+    ENDING.set(true);
     // A panic is told by the panic hook, and must not keep the rest from being done.
     let _ = catch_unwind(children::end_all);
-    loop {
-        let hook = {
-            let mut hooks = HOOKS.lock().unwrap_or_else(PoisonError::into_inner);
-            if hooks.0 == process::id() { hooks.1.pop() } else { None }
-        };
-        let Some(hook) = hook else { break };
+    // Taken one by one, with the table unlocked while each runs: a hook may register another.
+    while let Some(hook) = { HOOKS.lock().pop() } {
         let _ = catch_unwind(AssertUnwindSafe(hook));
     }
 }

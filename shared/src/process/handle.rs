@@ -1,6 +1,6 @@
 //! What the parent has in hand of a child.
 
-use super::children::{self, Child, children};
+use super::children::{self, CHILDREN, Child};
 use super::error::ExitError;
 use super::identity::Process;
 use super::report::{self, Said};
@@ -127,7 +127,7 @@ impl<T> JoinHandle<T> {
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
         if !self.child.is_joined() {
-            children().abandon(&self.child);
+            CHILDREN.lock().abandon(&self.child);
         }
     }
 }

@@ -49,6 +49,7 @@ mod error;
 mod exit;
 mod handle;
 mod identity;
+mod own;
 mod report;
 mod scope;
 

@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use super::error::PanicReport;
+use super::own::Own;
 use crate::channel::message::{self, Message, MessageError};
 use crate::sys::clock::Deadline;
 use crate::sys::futex;
@@ -14,7 +15,6 @@ use std::sync::atomic::{
     AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
 };
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// A place for one child's report, in memory that was mapped before the fork.
@@ -55,8 +55,8 @@ pub(super) enum Said<T> {
     Unsendable(String),
 }
 
-/// The places of this process that no child has. Those that a fork copied are its parent's.
-static FREE: Mutex<(u32, Vec<Report>)> = Mutex::new((0, Vec::new()));
+/// The places of this process that no child has.
+static FREE: Own<Vec<Report>> = Own::new(Vec::new());
 
 /// Places in one mapping.
 const PLACES: usize = 32;
@@ -68,15 +68,12 @@ const KEPT: usize = 1 << 16;
 impl Report {
     /// A place for the next child.
     pub(super) fn new() -> Result<Report, Errno> {
-        let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
-        if free.0 != std::process::id() {
-            std::mem::forget(std::mem::replace(&mut *free, (std::process::id(), Vec::new())));
-        }
-        match free.1.pop() {
+        let mut free = FREE.lock();
+        match free.pop() {
             Some(report) => Ok(report),
             None => {
                 let (mapping, room) = map_places()?;
-                free.1.extend((1..PLACES).rev().map(|n| Report::at(mapping, n, room)));
+                free.extend((1..PLACES).rev().map(|n| Report::at(mapping, n, room)));
                 Ok(Report::at(mapping, 0, room))
             }
         }
@@ -99,8 +96,7 @@ impl Report {
         }
         self.head.said.store(0, Relaxed);
         self.head.known.store(0, Relaxed);
-        let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
-        free.1.push(Report { head: self.head, room: self.room });
+        FREE.lock().push(Report { head: self.head, room: self.room });
     }
 
     /// In the child: the value goes home. `false` if it could not be encoded, which goes home instead.

@@ -1,7 +1,7 @@
 //! Processes that do not outlive the block in which they were started.
 
 use super::builder::Builder;
-use super::children::{Child, children, end_daemons};
+use super::children::{CHILDREN, Child, end_daemons};
 use super::handle::JoinHandle;
 use crate::channel::Message;
 use crate::sys::clock::Deadline;
@@ -100,7 +100,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
                 failed = failed.or_else(|| describe_failure(&child, status));
             }
         }
-        children().collect_abandoned(); // Their descriptors need not wait for the next spawn.
+        CHILDREN.lock().collect_abandoned(); // Their descriptors need not wait for the next spawn.
         failed
     }
 }

@@ -6,7 +6,7 @@ thread_local! {
     static HELD: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Counts one more while it lives. It stays on its thread, and every guard contains one.
+/// Counts one more until [`one_less`](Held::one_less). It stays on its thread, and every guard contains one.
 #[derive(Debug)]
 pub(super) struct Held {
     on_this_thread: std::marker::PhantomData<*const ()>,
@@ -18,11 +18,11 @@ impl Held {
         HELD.set(HELD.get() + 1);
         Held { on_this_thread: std::marker::PhantomData }
     }
-}
 
-impl Drop for Held {
+    /// A guard calls it just before it gives its lock back: a store after that would hold up the next lock
+    /// operation of this thread, which must wait for it to reach the cache.
     #[inline]
-    fn drop(&mut self) {
+    pub(super) fn one_less(&self) {
         HELD.set(HELD.get() - 1);
     }
 }

@@ -186,7 +186,7 @@ impl<T: Plain> Lock<T> {
         if let Taken::From(dead) = taken {
             self.shared.poison.set(Cause::OwnerDied { pid: dead.tid() });
         }
-        let guard = LockGuard { lock: self, was_panicking: thread::panicking(), _held: Held::one_more() };
+        let guard = LockGuard { lock: self, was_panicking: thread::panicking(), held: Held::one_more() };
         match self.shared.poison.cause() {
             None => Ok(guard),
             Some(cause) => Err(Poisoned::new(guard, cause)),
@@ -224,7 +224,7 @@ pub(super) fn debug_lock<'a, 'b>(
 pub struct LockGuard<'a, T: Plain> {
     lock: &'a Lock<T>,
     was_panicking: bool,
-    _held: Held,
+    held: Held,
 }
 
 // SAFETY: through `&LockGuard` one reaches `&T` and nothing else, so it may be shared if `T` may. What
@@ -256,6 +256,7 @@ impl<T: Plain> Drop for LockGuard<'_, T> {
         if thread::panicking() && !self.was_panicking {
             self.lock.shared.poison.set(Cause::Panicked { pid: process::id() });
         }
+        self.held.one_less();
         self.lock.shared.raw.unlock();
     }
 }

@@ -166,13 +166,20 @@ impl RawLock {
     /// Takes the lock from an owner who has died with it.
     #[cold]
     fn inherit(&self, me: Owner) -> Option<Taken> {
-        let seen = self.word.load(Relaxed);
+        let mut seen = self.word.load(Relaxed);
         let owner = Owner::in_word(seen)?;
         if owner == me || !owner.has_ended() {
             return None;
         }
-        // inherit
         let mine = me.to_word() | SLEEPERS;
-        self.word.compare_exchange(seen, mine, Acquire, Relaxed).is_ok().then_some(Taken::From(owner))
+        // Again if somebody has announced himself meanwhile: the owner is dead all the same.
+        while Owner::in_word(seen) == Some(owner) {
+            // inherit
+            match self.word.compare_exchange(seen, mine, Acquire, Relaxed) {
+                Ok(_) => return Some(Taken::From(owner)),
+                Err(now) => seen = now,
+            }
+        }
+        None
     }
 }

@@ -169,7 +169,7 @@ impl<T: Plain> ReentrantLock<T> {
     fn guard(&self, depth: u32) -> Result<ReentrantLockGuard<'_, T>, Poisoned<ReentrantLockGuard<'_, T>>> {
         self.shared.depth.store(depth, Relaxed);
         let was_panicking = thread::panicking();
-        let guard = ReentrantLockGuard { lock: self, was_panicking, _held: Held::one_more() };
+        let guard = ReentrantLockGuard { lock: self, was_panicking, held: Held::one_more() };
         match self.shared.poison.cause() {
             None => Ok(guard),
             Some(cause) => Err(Poisoned::new(guard, cause)),
@@ -198,7 +198,7 @@ impl<T: Plain> fmt::Debug for ReentrantLock<T> {
 pub struct ReentrantLockGuard<'a, T: Plain> {
     lock: &'a ReentrantLock<T>,
     was_panicking: bool,
-    _held: Held,
+    held: Held,
 }
 
 impl<T: Plain> Deref for ReentrantLockGuard<'_, T> {
@@ -219,6 +219,7 @@ impl<T: Plain> Drop for ReentrantLockGuard<'_, T> {
         if thread::panicking() && !self.was_panicking {
             shared.poison.set(Cause::Panicked { pid: process::id() });
         }
+        self.held.one_less();
         match shared.depth.load(Relaxed) {
             // 0 cannot be, unless another process has overwritten it: then giving back is the safe side.
             0 | 1 => shared.raw.unlock(),

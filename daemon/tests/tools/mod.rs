@@ -1,0 +1,82 @@
+//! A `tcp_server` to talk to, and a look at processes from outside.
+#![allow(dead_code)] // No test uses all of it.
+
+use shared::demo::transcript::Started;
+use std::fs;
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+pub(crate) const SERVER: &str = env!("CARGO_BIN_EXE_tcp_server");
+
+/// A server on a port of its own.
+pub(crate) struct Server {
+    pub(crate) run: Started,
+    pub(crate) port: String,
+    /// The rest of its standard error.
+    pub(crate) errors: Box<dyn BufRead>,
+}
+
+impl Server {
+    pub(crate) fn start() -> Server {
+        Server::from(Started::new(SERVER, &["--port", "0"]))
+    }
+
+    pub(crate) fn from(mut run: Started) -> Server {
+        let mut errors = BufReader::new(run.take_stderr());
+        let mut first = String::new();
+        errors.read_line(&mut first).expect("text");
+        let port =
+            first.trim().strip_prefix("listening on 127.0.0.1:").unwrap_or_else(|| panic!("{first:?}"));
+        Server { port: port.to_owned(), run, errors: Box::new(errors) }
+    }
+
+    /// A client of our own, that has been greeted. `None`: it was turned away.
+    pub(crate) fn greeted(&self) -> Option<TcpStream> {
+        let mut client =
+            TcpStream::connect(("127.0.0.1", self.port.parse().expect("a port"))).expect("connected");
+        client.set_read_timeout(Some(Duration::from_secs(10))).expect("set");
+        greeting(&mut client).then_some(client)
+    }
+}
+
+/// Waits for the greeting. `false`: there was none, and will be none.
+pub(crate) fn greeting(client: &mut TcpStream) -> bool {
+    let mut greeting = [0; 1024];
+    match client.read(&mut greeting) {
+        Err(error) if error.kind() == ErrorKind::WouldBlock => panic!("the server keeps its client waiting"),
+        Ok(0) | Err(_) => false,
+        Ok(len) => {
+            assert_eq!(&greeting[..len], b"hello");
+            true
+        }
+    }
+}
+
+/// Says something, and is greeted again.
+pub(crate) fn say(client: &mut TcpStream, message: &[u8]) -> bool {
+    client.write_all(message).is_ok() && greeting(client)
+}
+
+/// The children of a process, those that have ended and lie about included.
+pub(crate) fn children(pid: u32) -> Vec<u32> {
+    let pids = fs::read_dir("/proc").expect("/proc").flatten();
+    let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|child| parent(*child) == Some(pid)).collect()
+}
+
+fn parent(pid: u32) -> Option<u32> {
+    stat(pid)?.nth(1)?.parse().ok()
+}
+
+/// Whether it waits for something else than a processor.
+pub(crate) fn sleeps(pid: u32) -> bool {
+    stat(pid).and_then(|mut fields| fields.next()).is_some_and(|state| ["S", "T"].contains(&&*state))
+}
+
+/// What `proc_pid_stat(5)` says behind the name in parentheses: the state, the parent, and more.
+fn stat(pid: u32) -> Option<impl Iterator<Item = String>> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let fields: Vec<_> = stat.rsplit_once(')')?.1.split_whitespace().map(str::to_owned).collect();
+    Some(fields.into_iter())
+}

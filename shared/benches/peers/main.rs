@@ -1,0 +1,66 @@
+//! How fast this library is, beside what a user would pick instead and what the hardware allows.
+//!
+//! `cargo bench -p shared` prints one Markdown table. Machines drift, so a figure alone says little:
+//! ours, the limit and the peers are measured in turn in each of five rounds, and what counts is the
+//! median over the rounds of the ratio in each. The exit status is 1 if a row misses its target.
+//!
+//! `cargo bench -p shared -- --quick` only shows that all of it works: its rounds are too short to judge
+//! by, and its exit status does not.
+//!
+//! It relies on nothing but the library's public API; Python is measured where there is a `python3`.
+
+mod locks;
+mod peers;
+mod python;
+mod round;
+mod spawn;
+mod table;
+
+use round::Effort;
+use std::process::{Command, ExitCode};
+use std::thread;
+
+fn main() -> ExitCode {
+    let mut effort = Effort::FULL;
+    for option in std::env::args().skip(1) {
+        match option.as_str() {
+            "--bench" => {} // What cargo says to every benchmark.
+            "--quick" => effort = Effort::QUICK,
+            unknown => {
+                eprintln!("unknown option {unknown}: there is --quick");
+                return ExitCode::from(2);
+            }
+        }
+    }
+    println!("{}\n", machine());
+    let mut rows = spawn::rows(effort);
+    rows.extend(locks::rows(effort));
+    table::print(&rows);
+    let judged = effort == Effort::FULL;
+    if !judged {
+        println!("\nA quick run: it shows that the benchmark works, not how fast anything is.");
+    }
+    ExitCode::from(u8::from(judged && rows.iter().any(table::Row::is_missed)))
+}
+
+/// Where and when this was measured.
+fn machine() -> String {
+    let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model =
+        cpus.lines().find(|line| line.starts_with("model name")).and_then(|line| line.split_once(": "));
+    let model = model.map_or("unknown CPU", |(_, model)| model);
+    let cores = thread::available_parallelism().map_or(0, usize::from);
+    let kernel = said_by("uname", &["-sr"]);
+    let rustc = said_by("rustc", &["--version"]);
+    let date = said_by("date", &["-u", "+%F"]);
+    // With others at work on all cores no lock is contended, and no figure means much.
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split(' ').next().unwrap_or("unknown");
+    format!("{model}, {cores} cores, load {load}; {kernel}; {rustc}; {date}")
+}
+
+fn said_by(program: &str, args: &[&str]) -> String {
+    let output = Command::new(program).args(args).output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    text.ok().filter(|text| !text.is_empty()).unwrap_or_else(|| format!("{program} unknown"))
+}

@@ -1,0 +1,171 @@
+//! The peers and limits that need raw libc: `fork`, `mmap`, `pthread_mutex_t` and `sem_t`.
+#![allow(unsafe_code)]
+
+use crate::locks::{Counter, add_one};
+use nix::libc;
+use std::cell::UnsafeCell;
+use std::hint;
+use std::mem::MaybeUninit;
+use std::ptr;
+use std::sync::atomic::{
+    AtomicU32, AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
+
+/// What nothing that forks can go under.
+pub(crate) fn fork_and_wait() {
+    // SAFETY: the child calls `_exit` and nothing else, which is allowed whatever the parent was doing.
+    let pid = unsafe { libc::fork() };
+    assert!(pid >= 0, "fork");
+    if pid == 0 {
+        // SAFETY: it takes a number and does not return.
+        unsafe { libc::_exit(0) };
+    }
+    let mut status = 0;
+    // SAFETY: the kernel writes one number, for which there is room.
+    assert_eq!(unsafe { libc::waitpid(pid, &mut status, 0) }, pid);
+    assert_eq!(status, 0);
+}
+
+/// A `T` in shared memory of its own, for the rest of the program. The first page is there at once.
+///
+/// # Safety
+///
+/// All zeroes must be a value of `T`.
+unsafe fn map<T>() -> &'static T {
+    const { assert!(size_of::<T>() <= 4096 && align_of::<T>() <= 4096) };
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS | libc::MAP_POPULATE;
+    // SAFETY: the kernel chooses an address where nothing lies yet.
+    let start = unsafe { libc::mmap(ptr::null_mut(), 4096, protection, flags, -1, 0) };
+    assert_ne!(start, libc::MAP_FAILED);
+    // SAFETY: a page of zeroes, large and aligned enough, never unmapped; the caller allows zeroes.
+    unsafe { &*start.cast() }
+}
+
+/// An atomic in shared memory.
+pub(crate) fn bare_atomic() -> &'static AtomicU64 {
+    // SAFETY: zeroes are an atomic.
+    unsafe { map() }
+}
+
+/// A lock as C has it, and what it guards right behind it, where ours has it too.
+#[repr(C)]
+struct Guarded<L> {
+    lock: UnsafeCell<L>,
+    value: UnsafeCell<u64>,
+}
+
+impl<L> Guarded<L> {
+    fn add_one(&self) {
+        // SAFETY: called by the owner of `lock`, so nobody else reaches the value.
+        add_one(unsafe { &mut *self.value.get() });
+    }
+
+    fn value(&self) -> u64 {
+        // SAFETY: called when those who counted have ended.
+        unsafe { *self.value.get() }
+    }
+}
+
+/// The least that a lock can do: one CAS to take it, one exchange to give it back.
+pub(crate) struct CasAndSwap(&'static Guarded<AtomicU32>);
+
+// SAFETY: the value is reached by the owner of the lock alone.
+unsafe impl Sync for CasAndSwap {}
+
+impl CasAndSwap {
+    pub(crate) fn new() -> CasAndSwap {
+        // SAFETY: zeroes are a free lock and the number 0.
+        CasAndSwap(unsafe { map() })
+    }
+}
+
+impl Counter for CasAndSwap {
+    #[inline(always)]
+    fn increment(&self) {
+        // SAFETY: an atomic may be reached by everybody.
+        let word = unsafe { &*self.0.lock.get() };
+        while word.compare_exchange(0, 1, Acquire, Relaxed).is_err() {
+            hint::spin_loop();
+        }
+        self.0.add_one();
+        word.swap(0, Release);
+    }
+
+    fn total(&self) -> u64 {
+        self.0.value()
+    }
+}
+
+/// `pthread_mutex_t`, shared among processes.
+pub(crate) struct Pthread(&'static Guarded<libc::pthread_mutex_t>);
+
+// SAFETY: the value is reached by the owner of the mutex alone.
+unsafe impl Sync for Pthread {}
+
+impl Pthread {
+    pub(crate) fn new(robust: bool) -> Pthread {
+        let mut attributes = MaybeUninit::uninit();
+        // SAFETY: the attributes are made by the first call, before the others use them; the mutex has
+        // its final place before anybody locks it, and stays there.
+        unsafe {
+            let guarded: &'static Guarded<libc::pthread_mutex_t> = map();
+            assert_eq!(libc::pthread_mutexattr_init(attributes.as_mut_ptr()), 0);
+            let attributes = attributes.as_mut_ptr();
+            assert_eq!(libc::pthread_mutexattr_setpshared(attributes, libc::PTHREAD_PROCESS_SHARED), 0);
+            if robust {
+                assert_eq!(libc::pthread_mutexattr_setrobust(attributes, libc::PTHREAD_MUTEX_ROBUST), 0);
+            }
+            assert_eq!(libc::pthread_mutex_init(guarded.lock.get(), attributes), 0);
+            Pthread(guarded)
+        }
+    }
+}
+
+impl Counter for Pthread {
+    #[inline(always)]
+    fn increment(&self) {
+        // SAFETY: `new` has made a mutex there; who locked it unlocks it.
+        assert_eq!(unsafe { libc::pthread_mutex_lock(self.0.lock.get()) }, 0);
+        self.0.add_one();
+        // SAFETY: as above.
+        assert_eq!(unsafe { libc::pthread_mutex_unlock(self.0.lock.get()) }, 0);
+    }
+
+    fn total(&self) -> u64 {
+        self.0.value()
+    }
+}
+
+/// `sem_t` with one permit, shared among processes: what Python's `Lock` is made of.
+pub(crate) struct Semaphore(&'static Guarded<libc::sem_t>);
+
+// SAFETY: the value is reached by the holder of the one permit alone.
+unsafe impl Sync for Semaphore {}
+
+impl Semaphore {
+    pub(crate) fn new() -> Semaphore {
+        // SAFETY: zeroes are room for a semaphore, which `sem_init` makes before anybody uses it.
+        unsafe {
+            let guarded: &'static Guarded<libc::sem_t> = map();
+            assert_eq!(libc::sem_init(guarded.lock.get(), 1, 1), 0);
+            Semaphore(guarded)
+        }
+    }
+}
+
+impl Counter for Semaphore {
+    #[inline(always)]
+    fn increment(&self) {
+        // SAFETY: `new` has made a semaphore there. It fails when a signal interrupts it: then again.
+        while unsafe { libc::sem_wait(self.0.lock.get()) } != 0 {}
+        self.0.add_one();
+        // SAFETY: as above.
+        assert_eq!(unsafe { libc::sem_post(self.0.lock.get()) }, 0);
+    }
+
+    fn total(&self) -> u64 {
+        self.0.value()
+    }
+}

@@ -1,0 +1,127 @@
+//! The killer: SIGKILL at every instruction of every operation of the locks, and what the survivors get.
+//!
+//! ```text
+//! cargo run --release -p shared --example deaths -- --quick | --full [--only TEXT]
+//! ```
+//!
+//! A child calls an operation under `ptrace(2)` and is killed at one boundary between two instructions; then
+//! the next child at the next. `--full` takes every boundary, `--quick` every row with some of them, `--only`
+//! the rows whose operation and state contain the text. After each death the survivors (one that sleeps in
+//! `lock`, where there is one, then one that comes new) must get the lock within a second, told of the death
+//! exactly if the lock named the dead; nobody may get it while another alive has it; and in the end it is free
+//! and sound, and the count under it is right. The exit status is 1 if not. An operation that sleeps is
+//! stepped up to its first sleep, killed once in it, and stepped from its end to the return or the next sleep.
+//!
+//! It relies on x86-64, for single steps and breakpoints.
+
+#[cfg(target_arch = "x86_64")]
+mod killer;
+#[cfg(target_arch = "x86_64")]
+mod rows;
+#[cfg(target_arch = "x86_64")]
+mod victim;
+#[cfg(target_arch = "x86_64")]
+mod world;
+
+#[cfg(not(target_arch = "x86_64"))]
+fn main() {
+    println!("the killer is for x86-64: it is not available here");
+}
+
+#[cfg(target_arch = "x86_64")]
+fn main() -> std::process::ExitCode {
+    table::main()
+}
+
+#[cfg(target_arch = "x86_64")]
+mod table {
+    use crate::killer::{Extent, Tally, run};
+    use crate::rows::{Row, STRAND, rows};
+    use crate::world::Kind;
+    use shared::sync::{Lock, ReentrantLock};
+    use std::cell::Cell;
+    use std::process::ExitCode;
+    use std::time::{Duration, Instant};
+
+    /// So many boundaries a row in the quick run.
+    const QUICK: usize = 120;
+    /// A lock that is broken this thoroughly needs no further rows: each hang costs a second.
+    const TOO_MANY_HANGS: u64 = 12;
+
+    struct Options {
+        full: bool,
+        only: String,
+    }
+
+    fn options() -> Option<Options> {
+        let (mut full, mut only) = (None, String::new());
+        let mut words = std::env::args().skip(1);
+        while let Some(word) = words.next() {
+            match word.as_str() {
+                "--quick" => full = Some(false),
+                "--full" => full = Some(true),
+                "--only" => only = words.next()?,
+                _ => return None,
+            }
+        }
+        Some(Options { full: full?, only })
+    }
+
+    pub(crate) fn main() -> ExitCode {
+        let Some(options) = options() else {
+            eprintln!("usage: deaths --quick | --full [--only TEXT]");
+            return ExitCode::from(2);
+        };
+        let start = Instant::now();
+        println!(
+            "| operation | state | boundaries | clean | recovered | hangs | double owners | worst, death to answer |"
+        );
+        println!("|---|---|--:|--:|--:|--:|--:|--:|");
+        let mut total = Tally::default();
+        each_row::<Lock<Cell<u64>>>(&options, &mut total);
+        each_row::<ReentrantLock<Cell<u64>>>(&options, &mut total);
+        row::<Lock<Cell<u64>>>(
+            STRAND,
+            Extent::First(if options.full { 1000 } else { 50 }),
+            &options,
+            &mut total,
+        );
+        if total.boundaries + total.hangs == 0 {
+            eprintln!("no row has this text: {}", options.only);
+            return ExitCode::from(2);
+        }
+        println!("{}", line("**all**", "", &total));
+        let (broken, seconds) = (total.broken, start.elapsed().as_secs());
+        println!("\n{} deaths, {broken} broken laws, in {seconds} s.", total.boundaries);
+        if total.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+
+    fn each_row<K: Kind>(options: &Options, total: &mut Tally) {
+        let extent = if options.full { Extent::All } else { Extent::AtMost(QUICK) };
+        for each in rows(K::REENTRANT) {
+            row::<K>(each, extent, options, total);
+        }
+    }
+
+    fn row<K: Kind>(row: Row, extent: Extent, options: &Options, total: &mut Tally) {
+        let operation = format!("{}, {}", K::NAME, row.operation);
+        let wanted = format!("{operation}, {}", row.state).contains(&options.only);
+        if wanted && total.hangs < TOO_MANY_HANGS {
+            let tally = run::<K>(row, extent);
+            println!("{}", line(&operation, row.state, &tally));
+            total.add(&tally);
+        }
+    }
+
+    fn line(operation: &str, state: &str, tally: &Tally) -> String {
+        let Tally { boundaries, clean, recovered, hangs, double_owners, worst, .. } = *tally;
+        let worst = milliseconds(worst);
+        format!(
+            "| {operation} | {state} | {boundaries} | {clean} | {recovered} | {hangs} | {double_owners} | {worst} |"
+        )
+    }
+
+    fn milliseconds(time: Duration) -> String {
+        format!("{:.1} ms", time.as_secs_f64() * 1e3)
+    }
+}

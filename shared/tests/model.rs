@@ -1,0 +1,23 @@
+//! The lock word under every interleaving that counts, by loom: `src/sync/raw.rs` itself, the same text
+//! that processes run, over the atomics of loom and a kernel of the model's (`model/sys.rs`).
+//!
+//! The laws are in `model/laws.rs`. Relies on nothing of the crate but that file and `slice.rs`.
+
+#[path = "model/sys.rs"]
+mod sys;
+
+#[path = "../src/sync"]
+mod sync {
+    mod raw;
+    mod slice;
+
+    /// One look: to look more often shows the model nothing new.
+    mod spin {
+        pub(super) fn until(mut there: impl FnMut() -> bool) -> bool {
+            there()
+        }
+    }
+
+    #[path = "../../tests/model/laws.rs"]
+    mod laws;
+}

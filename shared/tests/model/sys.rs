@@ -1,0 +1,323 @@
+//! The floor below the lock, as a model: atomics, clock, futex and the proof of an end.
+//!
+//! Whatever here is shared lies under one loom mutex, as in a kernel, so loom knows which steps depend on
+//! one another. What the real kernel leaves open is open here too:
+//!
+//! * **Time** does not pass by itself. So without a death no slice ever ends, and a wake-up that is lost
+//!   is a deadlock, which loom reports. Time passes when a test says so ([`clock::pass`]); a moment after
+//!   a death; and, once somebody has died, when all the living sleep.
+//! * **Sleeping** compares the low 32 bits, as a plain load under the kernel's lock, and is one step with
+//!   it. Wakes go to who slept first or last, as the test chooses.
+//! * **A death** comes before a step that the test chooses: steps are what others can see, so a write to
+//!   the word, a futex call or a write to the data. The dead lets go of nothing.
+
+use loom::sync::{Mutex, MutexGuard};
+use loom::thread::{self, Thread};
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+loom::lazy_static! {
+    static ref KERNEL: Mutex<Kernel> = Mutex::new(Kernel::default());
+}
+
+thread_local! {
+    static BEHAVIOUR: Cell<Behaviour> = const { Cell::new(Behaviour::FirstComeFirst) };
+}
+
+/// How the kernel behaves: lawfully in two ways, and with mistakes, which a model has to notice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Behaviour {
+    /// The sleeper that came first is woken first.
+    FirstComeFirst,
+    /// The sleeper that came last is woken first.
+    LastComeFirst,
+    /// A wake-up reaches nobody.
+    DeafSleepers,
+    /// A sleep does not look at the word.
+    BlindSleep,
+    /// The living are declared dead.
+    FalseProof,
+    /// The dead are declared alive.
+    NoProof,
+}
+
+/// Before a model: how its kernel behaves.
+pub(crate) fn set_behaviour(behaviour: Behaviour) {
+    BEHAVIOUR.set(behaviour);
+}
+
+#[derive(Default)]
+struct Kernel {
+    now: Duration,
+    /// Bit n: thread n of the model has died.
+    dead: u64,
+    /// The living who do not sleep.
+    awake: usize,
+    /// How often time may still pass because all of them sleep.
+    slices: u32,
+    /// In the order in which they came.
+    sleepers: Vec<Sleeper>,
+}
+
+struct Sleeper {
+    thread: Thread,
+    until: Option<Duration>,
+    ended: Rc<Cell<Option<futex::Wait>>>,
+}
+
+fn kernel() -> MutexGuard<'static, Kernel> {
+    KERNEL.lock().unwrap()
+}
+
+impl Kernel {
+    fn rouse(&mut self, sleeper: usize, why: futex::Wait) {
+        let sleeper = self.sleepers.remove(sleeper);
+        sleeper.ended.set(Some(why));
+        sleeper.thread.unpark();
+        self.awake += 1;
+    }
+
+    fn set_clock(&mut self, now: Duration) {
+        self.now = now;
+        while let Some(late) = self.sleepers.iter().position(|s| s.until.is_some_and(|until| until <= now)) {
+            self.rouse(late, futex::Wait::TimedOut);
+        }
+    }
+
+    /// One of the living sleeps, or has ended.
+    fn one_less_awake(&mut self) {
+        self.awake -= 1;
+        if self.awake == 0
+            && self.dead != 0
+            && self.slices != 0
+            && let Some(next) = self.sleepers.iter().filter_map(|s| s.until).min()
+        {
+            self.slices -= 1;
+            self.set_clock(next);
+        }
+    }
+}
+
+pub(crate) mod atomic {
+    //! Atomics of loom, whose every write is a step.
+
+    use super::task::step;
+    pub(crate) use loom::sync::atomic::Ordering;
+
+    #[derive(Debug)]
+    pub(crate) struct AtomicU64(loom::sync::atomic::AtomicU64);
+
+    impl AtomicU64 {
+        pub(crate) fn new(value: u64) -> AtomicU64 {
+            AtomicU64(loom::sync::atomic::AtomicU64::new(value))
+        }
+
+        pub(crate) fn load(&self, order: Ordering) -> u64 {
+            self.0.load(order)
+        }
+
+        pub(crate) fn swap(&self, value: u64, order: Ordering) -> u64 {
+            step();
+            self.0.swap(value, order)
+        }
+
+        pub(crate) fn compare_exchange(
+            &self,
+            seen: u64,
+            value: u64,
+            order: Ordering,
+            failed: Ordering,
+        ) -> Result<u64, u64> {
+            step();
+            self.0.compare_exchange(seen, value, order, failed)
+        }
+
+        #[cfg(feature = "sabotage")]
+        pub(crate) fn store(&self, value: u64, order: Ordering) {
+            step();
+            self.0.store(value, order);
+        }
+    }
+}
+
+pub(crate) mod clock {
+    //! Time that passes when it is told to.
+
+    use super::kernel;
+    use std::time::Duration;
+
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) struct Deadline(pub(super) Option<Duration>);
+
+    impl Deadline {
+        pub(crate) const NEVER: Deadline = Deadline(None);
+
+        pub(crate) fn after(timeout: Duration) -> Deadline {
+            Deadline(Some(kernel().now + timeout))
+        }
+
+        pub(crate) fn at_most(self, slice: Duration) -> Deadline {
+            let end = kernel().now + slice;
+            Deadline(Some(self.0.map_or(end, |own| own.min(end))))
+        }
+
+        pub(crate) fn has_passed(self) -> bool {
+            self.0.is_some_and(|moment| kernel().now >= moment)
+        }
+    }
+
+    /// So much time passes, at a moment of loom's choice.
+    pub(crate) fn pass(time: Duration) {
+        let mut kernel = kernel();
+        let now = kernel.now + time;
+        kernel.set_clock(now);
+    }
+}
+
+pub(crate) mod futex {
+    //! Sleepers on the one word that a model has.
+
+    use super::atomic::{AtomicU64, Ordering};
+    use super::clock::Deadline;
+    use super::task::step;
+    use super::{BEHAVIOUR, Behaviour, Sleeper, kernel, thread};
+    use std::cell::Cell;
+    use std::rc::Rc;
+
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) enum Wait {
+        LookAgain,
+        TimedOut,
+    }
+
+    pub(crate) fn wait(word: &AtomicU64, seen: u64, deadline: Deadline) -> Wait {
+        step();
+        let mut kernel = kernel();
+        if word.load(Ordering::Relaxed) as u32 != seen as u32 && BEHAVIOUR.get() != Behaviour::BlindSleep {
+            return Wait::LookAgain;
+        }
+        if deadline.0.is_some_and(|until| until <= kernel.now) {
+            return Wait::TimedOut;
+        }
+        let ended = Rc::new(Cell::new(None));
+        let (thread, mine) = (thread::current(), Rc::clone(&ended));
+        kernel.sleepers.push(Sleeper { thread, until: deadline.0, ended: mine });
+        kernel.one_less_awake();
+        drop(kernel);
+        while ended.get().is_none() {
+            thread::park();
+        }
+        ended.get().expect("nobody is roused without a reason")
+    }
+
+    pub(crate) fn wake(_: &AtomicU64, count: i32) {
+        step();
+        let mut kernel = kernel();
+        for _ in 0..count {
+            match (kernel.sleepers.len(), BEHAVIOUR.get()) {
+                (0, _) | (_, Behaviour::DeafSleepers) => return,
+                (number, Behaviour::LastComeFirst) => kernel.rouse(number - 1, Wait::LookAgain),
+                _ => kernel.rouse(0, Wait::LookAgain),
+            }
+        }
+    }
+
+    /// A signal for each who sleeps now, at a moment of loom's choice.
+    pub(crate) fn interrupt() {
+        let mut kernel = kernel();
+        while !kernel.sleepers.is_empty() {
+            kernel.rouse(0, Wait::LookAgain);
+        }
+    }
+}
+
+pub(crate) mod task {
+    //! Threads of the model as owners, and their deaths.
+
+    use super::{BEHAVIOUR, Behaviour, clock, kernel};
+    use std::cell::Cell;
+    use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+    use std::time::Duration;
+
+    /// The number of a thread in the low half, a start time in the high half.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) struct Owner(u64);
+
+    impl Owner {
+        pub(crate) fn new(tid: u32, start: u32) -> Owner {
+            Owner(u64::from(start) << 32 | u64::from(tid))
+        }
+
+        pub(crate) fn in_word(word: u64) -> Option<Owner> {
+            let owner = Owner(word & !(3 << 30));
+            (owner.0 as u32 != 0).then_some(owner)
+        }
+
+        pub(crate) fn to_word(self) -> u64 {
+            self.0
+        }
+
+        /// It differs between all threads of a model.
+        pub(crate) fn start(self) -> u32 {
+            (self.0 >> 32) as u32
+        }
+
+        fn bit(self) -> u64 {
+            1 << self.start()
+        }
+
+        pub(crate) fn has_ended(self) -> bool {
+            let dead = kernel().dead & self.bit() != 0;
+            match BEHAVIOUR.get() {
+                Behaviour::FalseProof => true,
+                Behaviour::NoProof => false,
+                _ => dead,
+            }
+        }
+    }
+
+    loom::thread_local! {
+        /// After how many steps this thread dies.
+        static STEPS_LEFT: Cell<Option<u32>> = Cell::new(None);
+    }
+
+    /// What a dying thread unwinds with, so that nothing of it is run any more.
+    struct Death;
+
+    /// Something that others can see is about to be done: the last moment before it.
+    pub(crate) fn step() {
+        STEPS_LEFT.with(|left| match left.get() {
+            Some(0) => resume_unwind(Box::new(Death)),
+            some => left.set(some.map(|steps| steps - 1)),
+        });
+    }
+
+    /// So many threads will [`live`], and so often time will pass because all of them sleep.
+    pub(crate) fn expect(number: usize, slices: u32) {
+        let mut kernel = kernel();
+        (kernel.awake, kernel.slices) = (number, slices);
+    }
+
+    /// Before any of them: this one has died long ago.
+    pub(crate) fn bury(owner: Owner) {
+        kernel().dead |= owner.bit();
+    }
+
+    /// A thread's life, at most so many steps long. `at_death` is asked when it has ended and before
+    /// anybody can know.
+    pub(crate) fn live(me: Owner, steps: Option<u32>, life: impl FnOnce(), at_death: impl FnOnce()) {
+        STEPS_LEFT.with(|left| left.set(steps));
+        match catch_unwind(AssertUnwindSafe(life)) {
+            Ok(()) => {}
+            Err(death) if death.is::<Death>() => {
+                at_death();
+                bury(me);
+                // Some slice of some waiter ends at a moment of loom's choice, not only when all sleep.
+                clock::pass(Duration::from_millis(5));
+            }
+            Err(failure) => resume_unwind(failure),
+        }
+        kernel().one_less_awake();
+    }
+}
