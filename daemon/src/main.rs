@@ -51,7 +51,8 @@ fn main() -> demo::Outcome {
     demo.sleep(1.0);
     println!("Main program");
 
-    // Here main's code ends, and with it the daemon: it gets a SIGTERM, and the program waits until it has gone.
+    // Here main's code ends, and with it the daemon: it gets a SIGTERM, and the program waits until it has
+    // gone.
     Ok(())
 }
 

@@ -371,7 +371,7 @@ fn a_reader_who_closes_the_pipe_ends_the_program_quietly() {
     for program in STORIES {
         // At once, so that the program writes to nobody; and after a line.
         for lines in [0, 1] {
-            let mut started = Started::new(program, &["--time-scale", "0.05"]);
+            let mut started = Started::new(program, &[]);
             let mut reader = BufReader::new(started.take_stdout());
             for _ in 0..lines {
                 reader.read_line(&mut String::new()).expect("a line");

@@ -234,25 +234,37 @@ fn daemons_die_within_100_ms_of_a_killed_parent() {
         eventually("it has gone", || is_gone(plain));
         taken
     };
-    let worst = (0..20).map(after_kill).max().unwrap();
-    println!("worst of 20: {worst:?}");
-    assert!(worst < Duration::from_millis(100), "{worst:?}");
+    at_once((0..20).map(after_kill).collect());
+}
+
+/// The promise is 100 ms on a machine that is not overloaded: half of the times may be unlucky, but no more.
+#[track_caller]
+fn at_once(mut times: Vec<Duration>) {
+    times.sort();
+    let (median, worst) = (times[times.len() / 2], times[times.len() - 1]);
+    println!("median {median:?}, worst {worst:?}");
+    assert!(median < Duration::from_millis(100), "median {median:?}");
+    assert!(worst < Duration::from_secs(1), "worst {worst:?}");
 }
 
 fn daemons_of_a_killed_child_die_too() {
-    let daemon = Shared::new(AtomicU32::new(0));
-    let its_daemon = daemon.clone();
-    let child = process::spawn(move || {
-        let daemon = Builder::new().daemon(true).spawn(sleep_for_ever).unwrap();
-        its_daemon.store(daemon.process().id(), SeqCst);
-        sleep_for_ever();
-    });
-    eventually("the daemon is there", || daemon.load(SeqCst) != 0);
-    let start = Instant::now();
-    child.kill().unwrap();
-    eventually("the daemon has gone", || is_gone(daemon.load(SeqCst)));
-    assert!(start.elapsed() < Duration::from_millis(100), "{:?}", start.elapsed());
-    assert!(child.join().is_err());
+    let after_kill = |_| {
+        let daemon = Shared::new(AtomicU32::new(0));
+        let its_daemon = daemon.clone();
+        let child = process::spawn(move || {
+            let daemon = Builder::new().daemon(true).spawn(sleep_for_ever).unwrap();
+            its_daemon.store(daemon.process().id(), SeqCst);
+            sleep_for_ever();
+        });
+        eventually("the daemon is there", || daemon.load(SeqCst) != 0);
+        let start = Instant::now();
+        child.kill().unwrap();
+        eventually("the daemon has gone", || is_gone(daemon.load(SeqCst)));
+        let taken = start.elapsed();
+        assert!(child.join().is_err());
+        taken
+    };
+    at_once((0..10).map(after_kill).collect());
 }
 
 fn a_bound_child_is_waited_for_by_a_living_parent() {

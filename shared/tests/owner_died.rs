@@ -10,7 +10,6 @@ use shared::process::{self, JoinHandle};
 use shared::sync::{Cause, Lock, LockTimeoutError, ReentrantLock, TryLockError};
 use std::cell::Cell;
 use std::fs;
-use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -28,7 +27,7 @@ harness::main! {
         poison_stays_until_it_is_cleared,
         deaths_in_a_row_are_each_named,
         a_dead_waiter_is_not_missed,
-        a_thread_that_ends_with_the_lock_is_named,
+        a_thread_that_ends_with_the_lock_keeps_it_for_its_process,
         an_orphans_zombie_is_dead_enough,
         a_stopped_owner_is_not_robbed,
         a_stranger_with_the_owners_number_is_not_the_owner within 60,
@@ -268,19 +267,33 @@ fn a_dead_waiter_is_not_missed() {
     assert_eq!(*lock.lock().unwrap(), 3, "and it is not poisoned");
 }
 
-fn a_thread_that_ends_with_the_lock_is_named() {
-    let lock = Lock::new(0);
-    let tid = thread::scope(|s| {
-        let thread = s.spawn(|| {
-            mem::forget(lock.lock().unwrap());
-            nix::unistd::gettid().as_raw() as u32
-        });
-        thread.join().unwrap()
-    });
-    assert_ne!(tid, std::process::id());
-    let start = Instant::now();
-    assert_eq!(lock.lock().unwrap_err().cause(), Cause::OwnerDied { pid: tid });
-    assert!(start.elapsed() < BOUND, "{:?}", start.elapsed());
+/// It may have leaked the guard and given what it guards to others, who use it still.
+fn a_thread_that_ends_with_the_lock_keeps_it_for_its_process() {
+    let lock = Box::leak(Box::new(Lock::new(0)));
+    let shared = lock.clone();
+    let owner = {
+        let its = lock.clone();
+        process::spawn(move || -> () {
+            let its = Box::leak(Box::new(its));
+            let value = thread::spawn(|| &mut **Box::leak(Box::new(its.lock().unwrap()))).join().unwrap();
+            *value += 1;
+            let refused = process::Builder::new().spawn(|| ());
+            assert!(matches!(refused, Err(process::SpawnError::GuardHeld { count: 1 })), "{refused:?}");
+            *value += 1;
+            loop {
+                thread::park();
+            }
+        })
+    };
+    let pid = owner.process().id();
+    eventually("it has the lock and sleeps", || lock.is_locked() && state(pid) == Some('S'));
+    assert!(matches!(shared.try_lock(), Err(TryLockError::WouldBlock)));
+    assert!(matches!(shared.lock_timeout(Duration::from_millis(300)), Err(LockTimeoutError::Timeout)));
+    owner.kill().unwrap();
+    let poisoned = shared.lock().unwrap_err();
+    assert_eq!((poisoned.cause(), **poisoned.get_ref()), (Cause::OwnerDied { pid }, 2));
+    drop(poisoned);
+    assert!(owner.join().is_err());
 }
 
 /// Dead, but not collected: for `kill(pid, 0)` such a process still is alive.

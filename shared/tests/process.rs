@@ -653,19 +653,18 @@ fn a_join_leaves_nothing_behind() {
     assert!(zombies().is_empty());
 }
 
-/// It reads one line: then more lies in its buffer, and still more in the pipe.
+/// It starts children before it reads, and while it reads with the buffer's lock in its hands.
 fn asks_for_input() {
-    let line = || {
-        let mut line = String::new();
-        std::io::stdin().read_line(&mut line).unwrap();
-        line
-    };
-    print!("parent {}", line());
-    print!("child {:?} ", process::spawn(line).join().unwrap());
-    print!("grandchild {:?} ", process::spawn(move || process::spawn(line).join().unwrap()).join().unwrap());
     let whole = || std::io::read_to_string(std::io::stdin()).unwrap();
-    println!("file {:?}", process::spawn(whole).join().unwrap());
-    print!("parent {}", line());
+    print!("child {:?} ", process::spawn(whole).join().unwrap());
+    println!(
+        "grandchild {:?}",
+        process::spawn(move || process::spawn(whole).join().unwrap()).join().unwrap()
+    );
+    let from_descriptor = || std::io::read_to_string(std::fs::File::open("/dev/stdin").unwrap()).unwrap();
+    for line in std::io::stdin().lock().lines().take(2) {
+        println!("parent {:?} child {:?}", line.unwrap(), process::spawn(from_descriptor).join().unwrap());
+    }
     println!("and {} lines", whole().lines().count());
 }
 
@@ -677,7 +676,9 @@ fn standard_input_is_empty_in_a_child() {
     input.write_all(format!("one\ntwo\n{lines}").as_bytes()).unwrap();
     drop(input);
     let output = printed(program.wait_with_output().unwrap());
-    assert_eq!(output, "parent one\nchild \"\" grandchild \"\" file \"\"\nparent two\nand 1000 lines\n");
+    let expected =
+        "child \"\" grandchild \"\"\nparent \"one\" child \"\"\nparent \"two\" child \"\"\nand 1000 lines\n";
+    assert_eq!(output, expected);
 }
 
 fn standard_input_closed_in_the_parent() {

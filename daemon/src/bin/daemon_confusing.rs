@@ -27,9 +27,9 @@
 //!
 //! # You will see
 //!
-//! `main-------`, `456` and, three seconds later, `end456`. The document lists three outputs: without `123`, and
-//! with `123` before or after `main-------`. There are more, since nothing keeps `456` from being the first.
-//! What is certain: `456` comes before `end456`, and `end123` never comes.
+//! `main-------`, `456` and, three seconds later, `end456`. The document lists three outputs: without `123`,
+//! and with `123` before or after `main-------`. There are more, since nothing keeps `456` from being the
+//! first. What is certain: `456` comes before `end456`, and `end123` never comes.
 //!
 //! # Try breaking it
 //!

@@ -27,8 +27,8 @@
 //!
 //! # Try breaking it
 //!
-//! Put a `demo.sleep(0.1)` before `master`, and the guardian is always heard. That is how bugs of this kind hide:
-//! whoever needs the guardian's line must wait for it, not hope.
+//! Put a `demo.sleep(0.1)` before `master`, and the guardian is always heard, or nearly. That is how bugs of
+//! this kind hide: whoever needs the guardian's line must wait for it, not hope.
 #![forbid(unsafe_code)]
 
 use shared::demo::{self, Demo, Failure};

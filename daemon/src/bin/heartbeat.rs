@@ -29,8 +29,9 @@
 //!
 //! # Try breaking it
 //!
-//! With `--beats 60`, `kill -9` the application yourself: the monitor needs no warning. Or `kill -STOP` it and
-//! its reporter: there are no more beats, but the monitor is not deceived. It suspects, and waits for proof.
+//! With `--beats 60`, `kill -9` the application yourself: the monitor needs no warning. Or `kill -STOP` it
+//! and its reporter: there are no more beats, but the monitor is not deceived. It suspects, and waits for
+//! proof.
 #![forbid(unsafe_code)]
 
 use shared::demo::{self, Demo};
@@ -72,7 +73,7 @@ fn main() -> demo::Outcome {
         println!("alive {n}");
     }
 
-    // The accident. SIGKILL lets nobody say goodbye: not the application, and so not its daemon by order of it.
+    // The accident. SIGKILL lets nobody say goodbye, nor tidy up, nor end a daemon.
     app.kill()?;
 
     // A beat that was sent before may still be in the pipe. It is old news, and no sign of life.

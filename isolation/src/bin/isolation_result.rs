@@ -28,8 +28,8 @@
 //!
 //! # Try breaking it
 //!
-//! Let `func` panic instead of returning. Then there is no value, and `join` says so: with the message, and the
-//! file and line of the panic, although both happened in another process.
+//! Let `func` panic instead of returning. Then there is no value, and `join` says so: with the message, and
+//! the file and line of the panic, although it happened in another process.
 #![forbid(unsafe_code)]
 
 use shared::demo::{self, Demo};

@@ -83,14 +83,19 @@ impl Demo {
 /// closes the pipe ends it quietly, as it ends `cat`. Ctrl-C ends its children first and then it, with
 /// status 130, and what was to be done [at exit](process::at_exit) is done.
 pub fn options<T: Parser>() -> T {
-    // Rust programs start with SIGPIPE ignored, and then `println!` panics on a closed pipe.
-    signal::restore_default(Signal::SIGPIPE);
-    for (signal, end) in
-        [(Signal::SIGINT, end_by_int as fn()), (Signal::SIGTERM, end_by_term), (Signal::SIGHUP, end_by_hup)]
-    {
+    for (signal, end) in [
+        (Signal::SIGINT, end_by_int as fn()),
+        (Signal::SIGTERM, end_by_term),
+        (Signal::SIGHUP, end_by_hup),
+        (Signal::SIGPIPE, end_by_pipe),
+    ] {
+        if signal == Signal::SIGPIPE {
+            signal::restore_default(signal); // Rust programs start with it ignored.
+        }
         // If it cannot be caught it ends the program all the same, a little less tidily.
         let _ = signal::catch(signal, end);
     }
+    look_round_before_panics();
     T::try_parse().unwrap_or_else(|error| {
         if !error.use_stderr() {
             error.exit(); // --help and --version
@@ -98,6 +103,16 @@ pub fn options<T: Parser>() -> T {
         eprintln!("{}", one_line(&error.to_string()));
         std::process::exit(2)
     })
+}
+
+/// Writing into a closed pipe makes `println!` panic, just after the signal that says so. The signal is
+/// answered first.
+fn look_round_before_panics() {
+    let told_by_program = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        signal::safe_point();
+        told_by_program(panic);
+    }));
 }
 
 fn end_by_int() {
@@ -110,6 +125,10 @@ fn end_by_term() {
 
 fn end_by_hup() {
     end_by(Signal::SIGHUP);
+}
+
+fn end_by_pipe() {
+    end_by(Signal::SIGPIPE);
 }
 
 fn end_by(signal: Signal) -> ! {

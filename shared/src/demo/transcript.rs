@@ -99,6 +99,8 @@ impl Started {
         static RUNS: AtomicU32 = AtomicU32::new(0);
         let mark = format!("TRANSCRIPT={}.{}", std::process::id(), RUNS.fetch_add(1, Relaxed));
         let (name, value) = mark.split_once('=').unwrap_or_default();
+        // Before the start: begun later, on a busy machine a run would seem shorter than its pauses.
+        let begun = Instant::now();
         let main = Command::new(program)
             .args(arguments)
             .envs(variables.iter().copied())
@@ -110,7 +112,7 @@ impl Started {
             .process_group(0)
             .spawn()
             .unwrap_or_else(|error| panic!("{program}: {error}"));
-        Started { main, mark, begun: Instant::now(), program: program.to_owned() }
+        Started { main, mark, begun, program: program.to_owned() }
     }
 
     /// The pid of its main process.

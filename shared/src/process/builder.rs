@@ -156,13 +156,16 @@ impl Builder {
         if identity::mine().get().daemon {
             return Err(SpawnError::Daemon);
         }
+        if exit::has_begun() {
+            return Err(SpawnError::Ending);
+        }
         exit::hook_into_exit();
         CHILDREN.lock().collect_abandoned();
         // The child's standard input. And when it is closed here, there is a descriptor to be had for the
         // child: better to know before than after.
         let null = File::open("/dev/null").map_err(|error| SpawnError::system("/dev/null", error))?;
         let report = Report::new().map_err(|errno| SpawnError::system("mmap", errno))?;
-        make_generator_and_input();
+        make_generator();
         // What is still buffered would otherwise be printed by both.
         let _ = std::io::stdout().flush();
 
@@ -204,12 +207,12 @@ impl Builder {
     }
 }
 
-/// What each child would otherwise have to make: dear there, where all memory has yet to be copied.
-fn make_generator_and_input() {
+/// The random generator, which each child would otherwise have to make: dear there, where all memory has yet
+/// to be copied.
+fn make_generator() {
     static MADE: Once = Once::new();
     MADE.call_once(|| {
         let _ = rand::rng();
-        let _ = std::io::stdin();
     });
 }
 

@@ -4,7 +4,6 @@ use super::children::close_siblings;
 use super::error::PanicReport;
 use super::exit::{FAILED, leave};
 use super::identity::{self, Identity};
-use super::own;
 use super::report::Report;
 use crate::channel::Message;
 use crate::sys::signal::Blocked;
@@ -12,10 +11,10 @@ use crate::sys::task;
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use nix::unistd::{dup2_stdin, getppid};
+use std::any::Any;
 use std::cell::Cell;
 use std::fs::File;
-use std::io::BufRead;
-use std::mem;
+use std::mem::{self, ManuallyDrop};
 use std::os::fd::AsRawFd;
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::sync::OnceLock;
@@ -48,24 +47,19 @@ where
     let _never_unwind = LeaveOnUnwind;
     bind_to_parent(&birth);
     close_siblings();
-    own::begin_generation();
     identity::mine().become_child(birth.who);
     read_from(birth.null);
     record_panics();
     let report = birth.report;
     drop(birth.blocked);
 
-    let outcome = panic::catch_unwind(AssertUnwindSafe(f));
-    let well = match &outcome {
-        Ok(value) => report.say_value(value),
-        Err(payload) => {
-            let unseen = || PanicReport { message: text_of(&**payload), file: "unknown".to_owned(), line: 0 };
-            report.say_panic(&LAST_PANIC.take().unwrap_or_else(unseen));
-            false
-        }
-    };
-    // Its destructor might panic, and nobody needs its room any more.
-    mem::forget(outcome);
+    // The value is not dropped: its destructor might panic, and nobody needs its room any more.
+    let outcome = panic::catch_unwind(AssertUnwindSafe(|| report.say_value(&*ManuallyDrop::new(f()))));
+    let well = outcome.unwrap_or_else(|payload| {
+        report.say_panic(&describe(&*payload));
+        mem::forget(payload);
+        false
+    });
     leave(if well { 0 } else { FAILED })
 }
 
@@ -85,13 +79,10 @@ fn read_from(null: File) {
     if null.as_raw_fd() == 0 {
         mem::forget(null); // The parent had closed its own, and this one has that place already.
     } else {
-        // It fails if there is no descriptor 0 and can be none. Then there is no input either.
+        // It fails if there is no descriptor 0 and can be none. Then there is no input either. (What the parent
+        // has read ahead lies in a buffer that nobody can empty here: the parent may hold its lock.)
         let _ = dup2_stdin(null);
     }
-    // What the parent has read and not yet used is the parent's as well.
-    let mut input = std::io::stdin().lock();
-    let unused = input.fill_buf().map_or(0, <[u8]>::len);
-    input.consume(unused);
 }
 
 thread_local! {
@@ -128,7 +119,16 @@ fn note(panic: &PanicHookInfo<'_>) {
     LAST_PANIC.set(Some(PanicReport { message: text_of(panic.payload()), file: file.to_owned(), line }));
 }
 
-fn text_of(payload: &(dyn std::any::Any + Send)) -> String {
+/// What a panic has said, and the place if it was noted: a payload that was thrown again has none.
+fn describe(payload: &(dyn Any + Send)) -> PanicReport {
+    let message = text_of(payload);
+    match LAST_PANIC.take() {
+        Some(noted) if noted.message == message => noted,
+        _ => PanicReport { message, file: "unknown".to_owned(), line: 0 },
+    }
+}
+
+fn text_of(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().copied();
     text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or_default().to_owned()
 }

@@ -1,11 +1,12 @@
 //! The children of this process: all of them, those whose handle was dropped included.
 
 use super::identity::Process;
-use super::own::{self, Own};
+use super::own::Own;
 use super::report::{Report, Said};
 use crate::channel::Message;
-use crate::sys::clock::Deadline;
+use crate::sys::clock::{self, Deadline};
 use crate::sys::pidfd::{self, Status};
+use crate::sys::task;
 use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
 use std::io;
@@ -42,10 +43,17 @@ pub(super) struct Child {
 impl Child {
     /// Waits for its end and collects it. `None`: it runs on.
     pub(super) fn wait(&self, deadline: Deadline) -> Option<Status> {
-        if self.collected().is_none() {
-            pidfd::wait(self.pidfd.as_fd(), deadline);
+        loop {
+            if self.collected().is_none() {
+                pidfd::wait(self.pidfd.as_fd(), deadline);
+            }
+            let status = self.collect();
+            if status.is_some() || deadline.has_passed() {
+                return status;
+            }
+            // It has ended, but may not be collected yet: a debugger that follows it comes first.
+            clock::sleep_until(Deadline::after(Duration::from_millis(1)));
         }
-        self.collect()
     }
 
     /// Collects it if it has ended.
@@ -93,7 +101,7 @@ impl Child {
     }
 
     fn is_mine(&self) -> bool {
-        self.generation == own::generation()
+        self.generation == task::generation()
     }
 
     fn close(&self) {
@@ -107,7 +115,7 @@ impl Drop for Child {
             self.close();
             // Only one that was collected will certainly write no more.
             if let Some(status) = *lock(&self.status) {
-                self.report.give_back(!matches!(status, Status::Signaled(_)));
+                self.report.give_back(status == Status::Exited(0));
             }
         }
     }
@@ -134,7 +142,7 @@ pub(super) static CHILDREN: Own<Children> = Own::new(Children::none());
 /// to write to them would copy their pages.
 pub(super) fn close_siblings() {
     if let Some(siblings) = CHILDREN.of_parent() {
-        siblings.by_serial.values().for_each(|sibling| sibling.close());
+        pidfd::close_all(siblings.by_serial.values().map(|sibling| sibling.pidfd.as_raw_fd()));
     }
 }
 
@@ -153,7 +161,7 @@ impl Children {
         self.started += 1;
         let child = Arc::new(Child {
             serial: self.started,
-            generation: own::generation(),
+            generation: task::generation(),
             process,
             pidfd: ManuallyDrop::new(pidfd),
             report,

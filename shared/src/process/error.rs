@@ -24,11 +24,14 @@ pub enum SpawnError {
     )]
     GuardHeld {
         /// How many.
-        count: u32,
+        count: u64,
     },
     /// The calling process is a daemon.
     #[error("cannot fork: this process is a daemon, and daemons have no children")]
     Daemon,
+    /// The calling process is at its end, in a hook of [`at_exit`](super::at_exit): nobody would wait for a child.
+    #[error("cannot fork: this process is ending")]
+    Ending,
     /// The kernel refused.
     #[error("cannot fork: {call} failed: {source}")]
     System {

@@ -63,6 +63,11 @@ pub(super) fn leave(code: i32) -> ! {
     task::exit_now(code)
 }
 
+/// Whether this thread is ending its process.
+pub(super) fn has_begun() -> bool {
+    ENDING.get()
+}
+
 /// Sees to it that [`finish`] runs when the program ends. Called before the first fork.
 pub(super) fn hook_into_exit() {
     /// Whose exit is hooked, 0 for nobody's. A child inherits the hook and this number.

@@ -24,7 +24,9 @@
 //! # A child's life
 //!
 //! First it becomes somebody: its own name, its own list of children (none), a random generator
-//! (`rand::rng()`) that draws what nobody else draws, standard input from `/dev/null`. A daemon, and a child marked
+//! (`rand::rng()`) that draws what nobody else draws, standard input from `/dev/null`. (What
+//! `std::io::stdin` had read ahead before the fork lies in a buffer, and is copied with it: do not read from it
+//! in the child.) A daemon, and a child marked
 //! [`ends_with_parent`](Builder::ends_with_parent), asks the kernel for a SIGKILL when its parent dies.
 //! Then it calls the closure. What that returns goes home through memory made for it before the fork; a
 //! panic goes home with its message and place. Last it ends its own daemons, waits for its other children,

@@ -3,23 +3,9 @@
 //! A fork copies them, but what they list is the parent's. So each table says whose it is, and a child
 //! begins a new one when it first needs it: to empty the copies at birth would copy their pages as well.
 
+use crate::sys::task::generation;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-
-/// How many forks of this library lie between the program and this process. Unlike the pid it costs no
-/// system call, and among a process and its ancestors it is unique.
-static GENERATION: AtomicU32 = AtomicU32::new(0);
-
-/// The number of this process in its line.
-pub(super) fn generation() -> u32 {
-    GENERATION.load(Relaxed)
-}
-
-/// In a new child, first of all.
-pub(super) fn begin_generation() {
-    GENERATION.fetch_add(1, Relaxed);
-}
 
 /// A table of the calling process, whichever that is.
 #[derive(Debug)]

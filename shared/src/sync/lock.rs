@@ -184,7 +184,7 @@ impl<T: Plain> Lock<T> {
     #[inline]
     fn guard(&self, taken: Taken) -> Result<LockGuard<'_, T>, Poisoned<LockGuard<'_, T>>> {
         if let Taken::From(dead) = taken {
-            self.shared.poison.set(Cause::OwnerDied { pid: dead.tid() });
+            self.shared.poison.set(Cause::OwnerDied { pid: dead.pid() });
         }
         let guard = LockGuard { lock: self, was_panicking: thread::panicking(), held: Held::one_more() };
         match self.shared.poison.cause() {
@@ -215,7 +215,7 @@ pub(super) fn debug_lock<'a, 'b>(
     poison: Option<Cause>,
 ) -> fmt::DebugStruct<'a, 'b> {
     let mut text = f.debug_struct(kind);
-    text.field("owner", &owner.map(Owner::tid)).field("poison", &poison);
+    text.field("owner", &owner.map(Owner::pid)).field("poison", &poison);
     text
 }
 

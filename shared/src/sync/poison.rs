@@ -14,7 +14,7 @@ pub enum Cause {
     },
     /// The owner ended while it held the lock: killed, crashed or exited.
     OwnerDied {
-        /// The process that owned it. If it had several threads, the id of the owning thread.
+        /// The process that owned it.
         pid: u32,
     },
 }

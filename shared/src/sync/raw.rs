@@ -5,7 +5,7 @@
 //! ```text
 //!  63           32 31       30 29          0
 //! ┌───────────────┬───────────┬─────────────┐
-//! │  start time   │ SLEEPERS  │  thread id  │     0 = free
+//! │  start time   │ SLEEPERS  │     pid     │     0 = free
 //! └───────────────┴───────────┴─────────────┘
 //!                  the half on which they sleep
 //! ```

@@ -8,13 +8,13 @@ use super::raw::{RawLock, Taken};
 use crate::memory::Plain;
 use crate::memory::segment::Segment;
 use crate::sys::clock::Deadline;
-use crate::sys::task::Owner;
+use crate::sys::task::{self, Owner};
 use std::cell::UnsafeCell;
 use std::fmt;
 use std::io;
 use std::ops::Deref;
 use std::process;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 
@@ -50,8 +50,11 @@ pub struct ReentrantLock<T: Plain> {
 struct Guarded<T> {
     raw: RawLock,
     poison: Poison,
-    /// How many guards the owner has. Written by the owner alone, so `Relaxed` will do; set anew by each
-    /// new owner, so what a dead one left does not matter.
+    /// The thread that has the lock, in the process that the word names; 0 for none. The word alone does not
+    /// tell threads apart.
+    thread: AtomicU64,
+    /// How many guards it has. Both are written by the owner alone, so `Relaxed` will do, and are set anew by
+    /// each new owner, so what a dead one left does not matter.
     depth: AtomicU32,
     value: UnsafeCell<T>,
 }
@@ -78,7 +81,8 @@ impl<T: Plain> ReentrantLock<T> {
     /// What `mmap(2)` says when there is no memory or the process has too many mappings (`ENOMEM`).
     pub fn try_new(value: T) -> io::Result<ReentrantLock<T>> {
         let (raw, poison) = (RawLock::new(), Poison::none());
-        let guarded = Guarded { raw, poison, depth: AtomicU32::new(0), value: UnsafeCell::new(value) };
+        let (thread, depth) = (AtomicU64::new(0), AtomicU32::new(0));
+        let guarded = Guarded { raw, poison, thread, depth, value: UnsafeCell::new(value) };
         Ok(ReentrantLock { shared: Segment::new(guarded)? })
     }
 
@@ -153,15 +157,18 @@ impl<T: Plain> ReentrantLock<T> {
     #[inline]
     fn enter(&self, take: impl FnOnce(&RawLock, Owner) -> Option<Taken>) -> Option<u32> {
         let me = Owner::current();
-        // Only this thread can write itself into the word or remove itself, so this look is not too early
-        // and not too late.
-        if self.shared.raw.owner() == Some(me) {
+        // Only this thread writes its number, and it takes it away before it gives the lock back. So if its
+        // number is there and its process has the lock, it has the lock: a number that a dead owner left is
+        // another's, since no two threads ever have the same.
+        let shared = &self.shared;
+        if shared.raw.owner() == Some(me) && shared.thread.load(Relaxed) == task::thread() {
             let deeper = self.shared.depth.load(Relaxed).checked_add(1);
             return Some(deeper.expect("a ReentrantLock taken four billion times by one thread"));
         }
         if let Taken::From(dead) = take(&self.shared.raw, me)? {
-            self.shared.poison.set(Cause::OwnerDied { pid: dead.tid() });
+            self.shared.poison.set(Cause::OwnerDied { pid: dead.pid() });
         }
+        self.shared.thread.store(task::thread(), Relaxed);
         Some(1)
     }
 
@@ -222,7 +229,10 @@ impl<T: Plain> Drop for ReentrantLockGuard<'_, T> {
         self.held.one_less();
         match shared.depth.load(Relaxed) {
             // 0 cannot be, unless another process has overwritten it: then giving back is the safe side.
-            0 | 1 => shared.raw.unlock(),
+            0 | 1 => {
+                shared.thread.store(0, Relaxed);
+                shared.raw.unlock();
+            }
             deeper => shared.depth.store(deeper - 1, Relaxed),
         }
     }

@@ -59,8 +59,8 @@ fn now() -> Duration {
 }
 
 /// `clock_nanosleep(2)`: sleeps until the deadline, running the handlers of signals as they come.
-#[cfg_attr(not(feature = "demo"), allow(dead_code))]
 pub(crate) fn sleep_until(deadline: Deadline) {
+    signal::safe_point(); // Also when there is nothing to sleep.
     while !deadline.has_passed() {
         if let Some(until) = deadline.at_most(SLICE).to_timespec() {
             // An interruption is no more than a reason to look round.

@@ -10,6 +10,8 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
+use nix::sys::wait::waitpid;
+use nix::unistd::Pid;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
@@ -31,6 +33,10 @@ pub(crate) fn wait(pidfd: BorrowedFd<'_>, deadline: Deadline) -> bool {
     loop {
         let slice = deadline.left().map_or(SLICE, |left| left.min(SLICE));
         let ended = poll(&mut [PollFd::new(pidfd, PollFlags::POLLIN)], round_up(slice));
+        if ended.is_err_and(|errno| errno != Errno::EINTR) {
+            // No memory, or a limit of no descriptors at all: the caller looks in another way.
+            return false;
+        }
         // Also when the wait was successful: a Ctrl-C that ended the child is meant for us too.
         signal::safe_point();
         if ended.is_ok_and(|count| count > 0) {
@@ -100,14 +106,48 @@ pub(crate) fn reap(pidfd: BorrowedFd<'_>) -> Option<Status> {
     }
 }
 
+/// `waitid(P_PID)` and `kill(2)`, which need no descriptor: whether the process with this number has
+/// certainly ended. Of one that is not our child and was not collected yet, they cannot tell.
+pub(crate) fn has_ended_by_number(pid: u32) -> bool {
+    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+    let look = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: the kernel writes one `siginfo_t`, for which there is room.
+    let waited = unsafe { libc::waitid(libc::P_PID, pid, info.as_mut_ptr(), look) };
+    // SAFETY: zeroed above, which is a value of this type, and the kernel has filled it in or left it.
+    let info = unsafe { info.assume_init() };
+    // SAFETY: the field that `waitid` sets, to 0 if nothing has happened.
+    let ended = unsafe { info.si_pid() } != 0;
+    let nobody = nix::sys::signal::kill(Pid::from_raw(pid as i32), None) == Err(Errno::ESRCH);
+    (Errno::result(waited).is_ok() && ended) || nobody
+}
+
 /// A child of the caller that the kernel has just made, and no descriptor to be had for it.
 ///
 /// `kill(2)` and `waitpid(2)` by number: it cannot have been collected yet, so the number is its own.
 pub(crate) fn abandon(pid: u32) {
-    use nix::sys::wait::waitpid;
-    let pid = nix::unistd::Pid::from_raw(pid as i32);
+    let pid = Pid::from_raw(pid as i32);
     let _ = nix::sys::signal::kill(pid, Signal::SIGKILL);
     while waitpid(pid, None) == Err(Errno::EINTR) {}
+}
+
+/// `close_range(2)`: closes these descriptors, whose owners will not use them any more. Given in ascending
+/// order they are mostly neighbours, and go in few calls.
+pub(crate) fn close_all(fds: impl Iterator<Item = RawFd>) {
+    let close = |(first, last): (RawFd, RawFd)| {
+        // SAFETY: no memory is passed, and nobody uses these descriptors.
+        unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+    };
+    let mut range: Option<(RawFd, RawFd)> = None;
+    for fd in fds {
+        range = match range {
+            Some((first, last)) if fd == last + 1 => Some((first, fd)),
+            other => {
+                other.map(close);
+                Some((fd, fd))
+            }
+        };
+    }
+    range.map(close);
 }
 
 /// `poll(2)` over many: which of them have ended.

@@ -4,7 +4,7 @@
 use super::pidfd;
 use nix::errno::Errno;
 use nix::libc;
-use nix::unistd::{ForkResult, Pid};
+use nix::unistd::ForkResult;
 use std::cell::Cell;
 use std::fs::File;
 use std::io::Read;
@@ -12,32 +12,85 @@ use std::mem::MaybeUninit;
 use std::os::fd::AsFd;
 use std::os::linux::fs::MetadataExt;
 use std::sync::Once;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Who owns a thing in shared memory: one thread of one process, never another.
+/// Who owns a thing in shared memory: a process, never to be taken for another.
 ///
-/// The thread's id in the low half, the time at which it started in the high half. A thread id alone
-/// would not do: the numbers come round, in eight seconds where `pid_max` is 32,768, and then a
-/// stranger would be taken for a dead owner. The start time counts in ticks of 10 ms, far less than a
-/// round takes. A thread id has at most 22 bits (`PID_MAX_LIMIT`), so the bits above are free for flags
-/// of whoever stores the number. No owner is 0.
+/// Its pid in the low half, the time at which it started in the high half. A pid alone would not do: the
+/// numbers come round, in eight seconds where `pid_max` is 32,768, and then a stranger would be taken for a
+/// dead owner. The start time counts in ticks of 10 ms, far less than a round takes. A pid has at most 22 bits
+/// (`PID_MAX_LIMIT`), so the bits above are free for flags of whoever stores the number. No owner is 0.
+///
+/// The process, and not the thread: a thread may end and leave a guard behind, leaked but in use. As long as
+/// its process lives, what it owned is owned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Owner(u64);
 
-/// The bits of the low half that a thread id may use.
-const TID_BITS: u64 = (1 << 30) - 1;
+/// The bits of the low half that a pid may use.
+const PID_BITS: u64 = (1 << 30) - 1;
+
+/// What [`Owner::current`] found out, 0 until it is asked.
+static PROCESS: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
-    /// What [`Owner::current`] found out, 0 until it is asked.
-    static CURRENT: Cell<u64> = const { Cell::new(0) };
+    /// What [`thread`] found out, 0 until it is asked.
+    static THREAD: Cell<u64> = const { Cell::new(0) };
+}
+
+/// How many forks lie between the first process and this one, as far as this library has seen them.
+static GENERATION: AtomicU32 = AtomicU32::new(0);
+
+/// The number of this process in its line. Unlike the pid it costs no system call, and no ancestor of this
+/// process has the same. (Asked for the first time before a fork, it notices every fork from then on.)
+pub(crate) fn generation() -> u32 {
+    notice_forks();
+    GENERATION.load(Relaxed)
+}
+
+/// `pthread_atfork(3)`: a child is somebody else. The handler runs there, on the thread that forked, however
+/// it came to call `fork(3)`.
+fn notice_forks() {
+    static NOTICED: Once = Once::new();
+    extern "C" fn in_child() {
+        PROCESS.store(0, Relaxed);
+        THREAD.set(0);
+        GENERATION.fetch_add(1, Relaxed);
+    }
+    NOTICED.call_once(|| {
+        // SAFETY: the handler writes atomics and a cell without a destructor.
+        unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+    });
+}
+
+/// A number for the calling thread that no other thread has, in no process, ever: its id and start time.
+#[inline]
+pub(crate) fn thread() -> u64 {
+    #[cold]
+    fn find_out() -> u64 {
+        notice_forks();
+        let tid = nix::unistd::gettid().as_raw() as u32;
+        let number = number(tid, start_time("/proc/thread-self/stat"));
+        THREAD.set(number);
+        number
+    }
+    match THREAD.get() {
+        0 => find_out(),
+        known => known,
+    }
+}
+
+fn number(id: u32, start: Option<u32>) -> u64 {
+    // Without /proc there is no start time to compare; 0 says so.
+    u64::from(start.unwrap_or(0)) << 32 | u64::from(id)
 }
 
 impl Owner {
-    /// The calling thread.
+    /// The calling process.
     #[inline]
     pub(crate) fn current() -> Owner {
-        match CURRENT.get() {
+        match PROCESS.load(Relaxed) {
             0 => Owner::find_out(),
             known => Owner(known),
         }
@@ -45,29 +98,17 @@ impl Owner {
 
     #[cold]
     fn find_out() -> Owner {
-        static FORGET_AT_FORK: Once = Once::new();
-        extern "C" fn forget() {
-            CURRENT.set(0);
-        }
-        // A child is somebody else. The handler runs there, on the thread that forked, in whichever
-        // way `fork(3)` was called.
-        FORGET_AT_FORK.call_once(|| {
-            // SAFETY: the handler writes one thread-local cell.
-            unsafe { libc::pthread_atfork(None, None, Some(forget)) };
-        });
-        let tid = nix::unistd::gettid().as_raw() as u64;
-        // Without /proc there is no start time to compare; 0 says so.
-        let start = Stat::read("/proc/thread-self/stat").map_or(0, |stat| stat.start);
-        let owner = u64::from(start) << 32 | tid;
-        CURRENT.set(owner);
+        notice_forks();
+        let owner = number(std::process::id(), start_time("/proc/self/stat"));
+        PROCESS.store(owner, Relaxed);
         Owner(owner)
     }
 
     /// The owner whose number is in `word`, the flags left out. `None` if it holds none.
     #[inline]
     pub(crate) fn in_word(word: u64) -> Option<Owner> {
-        let owner = Owner(word & (0xffff_ffff << 32 | TID_BITS));
-        (owner.tid() != 0).then_some(owner)
+        let owner = Owner(word & (0xffff_ffff << 32 | PID_BITS));
+        (owner.pid() != 0).then_some(owner)
     }
 
     /// The number to be stored, without flags.
@@ -76,68 +117,52 @@ impl Owner {
         self.0
     }
 
-    /// The thread's id; that of a process's first thread is its pid.
-    pub(crate) fn tid(self) -> u32 {
-        (self.0 & TID_BITS) as u32
+    pub(crate) fn pid(self) -> u32 {
+        (self.0 & PID_BITS) as u32
     }
 
     fn start(self) -> u32 {
         (self.0 >> 32) as u32
     }
 
-    /// Whether this owner has certainly ended, so that it can never again touch the memory.
+    /// Whether this process has certainly ended, all its threads, so that it can never again touch memory.
     ///
     /// Proof and nothing less: no answer, no progress and old age prove nothing, for a stopped process
-    /// looks like that too. `pidfd_open(2)` tells whether anybody has the number and whether its holder
-    /// is a zombie, `/proc/TID/stat` whether its holder is the same as then.
+    /// looks like that too. `pidfd_open(2)` tells whether anybody has the number and whether its holder has
+    /// ended, collected or not; `/proc/PID/stat` whether its holder is the same as then.
     pub(crate) fn has_ended(self) -> bool {
-        match pidfd::open(self.tid()) {
+        match pidfd::open(self.pid()) {
             Ok(process) if pidfd::has_ended(process.as_fd()) => true,
-            // Somebody with this number lives. Without a readable file we do not know who, and wait on.
-            Ok(_) => self.lives_no_more_by_proc().unwrap_or(false),
+            Ok(_) => self.is_another(),
             Err(Errno::ESRCH) => true,
-            // A thread that does not lead its process (EINVAL, on newer kernels ENOENT), or no
-            // descriptor to be had.
-            Err(_) => self.lives_no_more_by_proc().unwrap_or_else(|| no_such_task(self.tid())),
+            // The number of a thread (EINVAL, on newer kernels ENOENT): no process has it any more.
+            Err(Errno::EINVAL | Errno::ENOENT) => true,
+            // No descriptor to be had: then the calls that need none.
+            Err(_) => pidfd::has_ended_by_number(self.pid()),
         }
     }
 
-    fn lives_no_more_by_proc(self) -> Option<bool> {
-        let stat = Stat::read(&format!("/proc/{}/stat", self.tid()))?;
-        let another = self.start() != 0 && stat.start != self.start();
-        Some(another || matches!(stat.state, b'Z' | b'X' | b'x'))
+    /// Whether the number is in other hands. Where `/proc` cannot be read nobody knows: then it is not.
+    fn is_another(self) -> bool {
+        let start = start_time(&format!("/proc/{}/stat", self.pid()));
+        self.start() != 0 && start.is_some_and(|start| start != self.start())
     }
 }
 
-/// `kill(2)` with signal 0: whether nobody has this number.
-fn no_such_task(tid: u32) -> bool {
-    nix::sys::signal::kill(Pid::from_raw(tid as i32), None) == Err(Errno::ESRCH)
+/// When a task started, by `proc_pid_stat(5)`: ticks since the start of the machine, the low 32 bits.
+fn start_time(path: &str) -> Option<u32> {
+    let mut text = [0; 1024];
+    let len = File::open(path).ok()?.read(&mut text).ok()?;
+    parse_start_time(text.get(..len)?)
 }
 
-/// What `proc_pid_stat(5)` says of a task.
-struct Stat {
-    state: u8,
-    /// Ticks from the start of the machine to that of the task, the low 32 bits.
-    start: u32,
-}
-
-impl Stat {
-    fn read(path: &str) -> Option<Stat> {
-        let mut text = [0; 1024];
-        let len = File::open(path).ok()?.read(&mut text).ok()?;
-        Stat::parse(text.get(..len)?)
-    }
-
-    /// The second field is the program's name in parentheses, and may itself contain any of these
-    /// characters: what follows the last parenthesis is safe to split.
-    fn parse(text: &[u8]) -> Option<Stat> {
-        let name_end = text.iter().rposition(|&byte| byte == b')')?;
-        let mut fields = text.get(name_end + 1..)?.split(|&byte| byte == b' ').filter(|f| !f.is_empty());
-        let state = *fields.next()?.first()?;
-        // The state is field 3, the start time field 22.
-        let start = std::str::from_utf8(fields.nth(22 - 4)?).ok()?.parse::<u64>().ok()?;
-        Some(Stat { state, start: start as u32 })
-    }
+/// The second field is the program's name in parentheses, and may itself contain any of these characters:
+/// what follows the last parenthesis is safe to split. The next field is the third.
+fn parse_start_time(text: &[u8]) -> Option<u32> {
+    let name_end = text.iter().rposition(|&byte| byte == b')')?;
+    let mut fields = text.get(name_end + 1..)?.split(|&byte| byte == b' ').filter(|f| !f.is_empty());
+    let start = std::str::from_utf8(fields.nth(22 - 3)?).ok()?.parse::<u64>().ok()?;
+    Some(start as u32)
 }
 
 /// How many threads this process has, by the kernel's count: the links of `/proc/self/task` minus two.
@@ -199,38 +224,43 @@ pub(crate) fn usable_cpus() -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{Owner, Stat};
+    use super::{Owner, parse_start_time, thread};
 
     #[test]
     fn the_start_time_is_found_behind_a_name_full_of_parentheses() {
         let text = b"42 (a) b) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4294967297 20 21";
-        let stat = Stat::parse(text).expect("parses");
-        assert_eq!((stat.state, stat.start), (b'S', 1));
+        assert_eq!(parse_start_time(text), Some(1));
     }
 
     #[test]
     fn text_cut_short_has_no_start_time() {
-        assert!(Stat::parse(b"42 (a) S 1 2 3").is_none());
-        assert!(Stat::parse(b"").is_none());
+        assert_eq!(parse_start_time(b"42 (a) S 1 2 3"), None);
+        assert_eq!(parse_start_time(b""), None);
     }
 
     #[test]
-    fn a_running_thread_has_not_ended_and_an_ended_one_has() {
+    fn the_process_lives_and_its_threads_are_one_owner() {
         assert!(!Owner::current().has_ended());
-        let other = std::thread::spawn(Owner::current).join().expect("runs");
-        assert_ne!(other, Owner::current());
-        while super::thread_count() != Some(1) && !other.has_ended() {
-            std::thread::yield_now();
-        }
-        assert!(other.has_ended());
+        let (owner, other) = std::thread::spawn(|| (Owner::current(), thread())).join().expect("runs");
+        assert_eq!(owner, Owner::current());
+        assert_ne!(other, thread());
     }
 
     #[test]
-    fn a_stranger_with_the_same_thread_id_is_not_the_owner() {
+    fn a_stranger_with_the_same_pid_is_not_the_owner() {
         let me = Owner::current().to_word();
         let earlier = Owner::in_word(me - (1 << 32)).expect("an owner");
-        assert_eq!(earlier.tid(), Owner::current().tid());
+        assert_eq!(earlier.pid(), Owner::current().pid());
         assert!(earlier.has_ended(), "that owner has gone: its number is in other hands");
+    }
+
+    #[test]
+    fn a_number_that_has_become_a_threads_is_no_living_process() {
+        let tid = std::thread::spawn(|| {
+            let tid = nix::unistd::gettid().as_raw() as u64;
+            Owner::in_word(tid).expect("an owner").has_ended()
+        });
+        assert!(tid.join().expect("runs"));
     }
 
     #[test]
