@@ -6,6 +6,7 @@ use super::error::SpawnError;
 use super::exit;
 use super::handle::JoinHandle;
 use super::identity::{self, Process};
+use super::panics::PanicsNoted;
 use super::report::Report;
 use super::scope::Scope;
 use crate::channel::Message;
@@ -15,6 +16,7 @@ use crate::sys::{pidfd, task};
 use nix::sys::signal::Signal;
 use std::fs::File;
 use std::io::Write;
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Once};
 
 /// Starts a process that calls `f`, and returns a handle to it: `std::thread::spawn`, with a process.
@@ -177,6 +179,7 @@ impl Builder {
         // Until the child has its bearings, and the parent its descriptor, no handler may run: in the child
         // it would believe itself in the parent, in the parent it might collect the child.
         let blocked = Blocked::all();
+        let panics_noted = PanicsNoted::begin();
 
         // SAFETY: this process has one thread (`refuse_threads`), or the caller of `spawn_unchecked` has
         // promised what is needed.
@@ -187,10 +190,14 @@ impl Builder {
             }
             Ok(None) => {
                 let report = &report;
-                child::live(Birth { who, parent, dies_with_parent, waits_to_go, null, report, blocked }, f)
+                let null = OwnedFd::from(null);
+                child::live(
+                    Birth { who, parent, dies_with_parent, waits_to_go, null, report, panics_noted, blocked },
+                    f,
+                )
             }
             Ok(Some(pid)) => {
-                drop(null);
+                drop((panics_noted, null));
                 let pidfd = pidfd::open(pid).map_err(|errno| {
                     pidfd::abandon(pid);
                     report.give_back(false);

@@ -1,24 +1,19 @@
 //! What a new child does first, and what it does last.
 
 use super::children::close_siblings;
-use super::error::PanicReport;
 use super::exit::{FAILED, leave};
 use super::identity::{self, Identity};
+use super::panics::{self, PanicsNoted};
 use super::report::Report;
 use crate::channel::Message;
 use crate::sys::signal::Blocked;
 use crate::sys::task;
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
-use nix::unistd::{dup2_stdin, getppid};
-use std::any::Any;
-use std::cell::Cell;
-use std::fs::File;
+use nix::unistd::getppid;
 use std::mem::{self, ManuallyDrop};
-use std::os::fd::AsRawFd;
-use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
-use std::sync::OnceLock;
-use std::thread;
+use std::os::fd::OwnedFd;
+use std::panic::{self, AssertUnwindSafe};
 
 /// What a child is born with.
 pub(super) struct Birth<'a> {
@@ -30,9 +25,11 @@ pub(super) struct Birth<'a> {
     /// be left, and its pid might be another's.
     pub(super) waits_to_go: bool,
     /// `/dev/null`, to read from.
-    pub(super) null: File,
+    pub(super) null: OwnedFd,
     /// Where it leaves what it has to say.
     pub(super) report: &'a Report,
+    /// The hook that notes its panics, which it keeps.
+    pub(super) panics_noted: PanicsNoted,
     /// No handler runs before it has its bearings.
     pub(super) blocked: Blocked,
 }
@@ -46,17 +43,19 @@ where
     // Below this frame lie the parent's frames. Nothing may ever unwind into them.
     let _never_unwind = LeaveOnUnwind;
     bind_to_parent(&birth);
+    mem::forget(birth.panics_noted);
     close_siblings();
     identity::mine().become_child(birth.who);
-    read_from(birth.null);
-    record_panics();
+    // Standard input is one stream, and it is the parent's: as in Python, a child reads from /dev/null. (What
+    // the parent has read ahead lies in a buffer that cannot be emptied here: the parent may hold its lock.)
+    task::read_from(birth.null);
     let report = birth.report;
     drop(birth.blocked);
 
     // The value is not dropped: its destructor might panic, and nobody needs its room any more.
     let outcome = panic::catch_unwind(AssertUnwindSafe(|| report.say_value(&*ManuallyDrop::new(f()))));
     let well = outcome.unwrap_or_else(|payload| {
-        report.say_panic(&describe(&*payload));
+        report.say_panic(&panics::describe(&*payload));
         mem::forget(payload);
         false
     });
@@ -72,65 +71,6 @@ fn bind_to_parent(birth: &Birth<'_>) {
     if birth.waits_to_go {
         birth.report.wait_to_go(orphaned);
     }
-}
-
-/// Standard input is one stream, and it is the parent's: as in Python, a child reads from `/dev/null`.
-fn read_from(null: File) {
-    if null.as_raw_fd() == 0 {
-        mem::forget(null); // The parent had closed its own, and this one has that place already.
-    } else {
-        // It fails if there is no descriptor 0 and can be none. Then there is no input either. (What the parent
-        // has read ahead lies in a buffer that nobody can empty here: the parent may hold its lock.)
-        let _ = dup2_stdin(null);
-    }
-}
-
-thread_local! {
-    /// What the last panic of this thread said, and where.
-    static LAST_PANIC: Cell<Option<PanicReport>> = const { Cell::new(None) };
-}
-
-type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>;
-
-/// Has each panic noted, besides what the program's own hook does with it.
-fn record_panics() {
-    // The program's own hook; from then on it is called from here.
-    static PROGRAMS: OnceLock<Hook> = OnceLock::new();
-    // The hook cannot be changed by a thread that is panicking, which a fork in a destructor may be.
-    if thread::panicking() {
-        return;
-    }
-    panic::set_hook(match PROGRAMS.set(panic::take_hook()) {
-        // It captures nothing, and so takes no memory: a page of the heap less to copy.
-        Ok(()) => Box::new(|panic| {
-            note(panic);
-            PROGRAMS.get().inspect(|hook| hook(panic));
-        }),
-        // A child of a child: what it inherited may be the hook above, or one that calls it.
-        Err(inherited) => Box::new(move |panic| {
-            note(panic);
-            inherited(panic);
-        }),
-    });
-}
-
-fn note(panic: &PanicHookInfo<'_>) {
-    let (file, line) = panic.location().map_or(("unknown", 0), |place| (place.file(), place.line()));
-    LAST_PANIC.set(Some(PanicReport { message: text_of(panic.payload()), file: file.to_owned(), line }));
-}
-
-/// What a panic has said, and the place if it was noted: a payload that was thrown again has none.
-fn describe(payload: &(dyn Any + Send)) -> PanicReport {
-    let message = text_of(payload);
-    match LAST_PANIC.take() {
-        Some(noted) if noted.message == message => noted,
-        _ => PanicReport { message, file: "unknown".to_owned(), line: 0 },
-    }
-}
-
-fn text_of(payload: &(dyn Any + Send)) -> String {
-    let text = payload.downcast_ref::<&str>().copied();
-    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or_default().to_owned()
 }
 
 struct LeaveOnUnwind;

@@ -52,6 +52,7 @@ mod exit;
 mod handle;
 mod identity;
 mod own;
+mod panics;
 mod report;
 mod scope;
 

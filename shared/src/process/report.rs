@@ -181,6 +181,9 @@ pub(super) fn nil<T: Message>() -> Option<T> {
     if size_of::<T>() == 0 { message::decode(NIL).ok() } else { None }
 }
 
+/// The pieces of which small values are made.
+const SHORT: usize = 16;
+
 /// Writes behind the head, in the child.
 struct Bytes<'a> {
     report: &'a Report,
@@ -193,9 +196,16 @@ impl Write for Bytes<'_> {
             return Err(io::Error::other(format!("it is larger than {} bytes", self.report.room)));
         }
         let end = self.report.body().wrapping_add(self.len);
-        // SAFETY: inside the place, as just checked. Until `said` is stored the parent reads nothing here,
-        // and no other process writes here.
-        unsafe { end.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+        // SAFETY: both loops and copies stay inside the place, as just checked. Until `said` is stored the
+        // parent reads nothing here, and no other process writes here.
+        unsafe {
+            if bytes.len() <= SHORT {
+                // Byte by byte, and not by `memcpy`, whose page of code a new child has not touched yet.
+                bytes.iter().enumerate().for_each(|(n, &byte)| end.add(n).write_volatile(byte));
+            } else {
+                end.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+            }
+        }
         self.len += bytes.len();
         Ok(bytes.len())
     }

@@ -8,7 +8,7 @@
 
 use nix::errno::Errno;
 use nix::libc;
-use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+use nix::sys::signal::Signal;
 use std::mem::MaybeUninit;
 use std::process;
 use std::ptr;
@@ -78,22 +78,34 @@ pub(crate) fn restore_default(signal: Signal) {
     let _ = unsafe { nix::sys::signal::signal(signal, nix::sys::signal::SigHandler::SigDfl) };
 }
 
-/// `pthread_sigmask(3)`: no handler runs on this thread while this value lives.
+/// `rt_sigprocmask(2)`: no handler runs on this thread while this value lives.
 #[derive(Debug)]
 pub(crate) struct Blocked {
-    before: SigSet,
+    before: KernelSet,
 }
+
+/// A set of signals as the kernel has it: a bit for each of its 64.
+type KernelSet = u64;
 
 impl Blocked {
     pub(crate) fn all() -> Blocked {
-        let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK);
-        // It fails for an unknown `how` only.
-        Blocked { before: before.unwrap_or(SigSet::empty()) }
+        let mut before = KernelSet::MIN;
+        // It fails for an unknown `how` and a bad address only.
+        set_mask(&KernelSet::MAX, &mut before);
+        Blocked { before }
     }
 }
 
 impl Drop for Blocked {
     fn drop(&mut self) {
-        let _ = self.before.thread_set_mask();
+        set_mask(&self.before, ptr::null_mut());
     }
+}
+
+/// Through `syscall`, as [`task::read_from`](super::task::read_from) explains. (The C library keeps two signals
+/// for itself, which `pthread_sigmask` would not block. They serve its threads; here there is one.)
+fn set_mask(mask: &KernelSet, before: *mut KernelSet) {
+    let size = size_of::<KernelSet>();
+    // SAFETY: the kernel reads one set and writes one, where it is given an address for it.
+    unsafe { libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, mask, before, size) };
 }

@@ -1,20 +1,20 @@
 //! Tasks, as the kernel calls what it schedules: forking them, counting them, telling them apart.
 #![allow(unsafe_code)]
 
+use super::clock::Deadline;
 use super::pidfd;
 use nix::errno::Errno;
 use nix::libc;
+use nix::sys::stat::stat;
 use nix::unistd::ForkResult;
 use std::cell::Cell;
 use std::fs::File;
 use std::io::Read;
 use std::mem::MaybeUninit;
-use std::os::fd::AsFd;
-use std::os::linux::fs::MetadataExt;
+use std::os::fd::{AsFd, IntoRawFd, OwnedFd};
 use std::sync::Once;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Who owns a thing in shared memory: a process, never to be taken for another.
 ///
@@ -170,14 +170,32 @@ fn parse_start_time(text: &[u8]) -> Option<u32> {
 /// A thread that has just been joined is still counted for some microseconds, so a number above one is
 /// looked at again for five milliseconds. Without `/proc` the count is unknown.
 pub(crate) fn thread_count() -> Option<u64> {
-    let patience = Instant::now() + Duration::from_millis(5);
+    let patience = Deadline::after(Duration::from_millis(5));
     loop {
-        let count = std::fs::metadata("/proc/self/task").ok()?.st_nlink().checked_sub(2)?;
-        if count <= 1 || Instant::now() > patience {
+        // (`std::fs::metadata` wants so much of the stack that the fork would have a page more to copy.)
+        let count = stat(c"/proc/self/task").ok()?.st_nlink.checked_sub(2)?;
+        if count <= 1 || patience.has_passed() {
             return Some(count);
         }
-        thread::sleep(Duration::from_micros(50));
+        std::thread::sleep(Duration::from_micros(50));
     }
+}
+
+/// `dup3(2)`, then `close(2)`: makes this the standard input.
+///
+/// For a new child, in which each page of code that is touched costs a microsecond or two: all that it asks
+/// of the kernel at first goes through the one function `syscall`.
+pub(crate) fn read_from(file: OwnedFd) {
+    let file = file.into_raw_fd();
+    // The program had closed its own, and this one has its place already.
+    if file == libc::STDIN_FILENO {
+        return;
+    }
+    // SAFETY: no memory is passed. Descriptor 0 is nobody's but standard input's. It fails if there is none and
+    // may be none; then there is no input either.
+    unsafe { libc::syscall(libc::SYS_dup3, file, libc::STDIN_FILENO, 0) };
+    // SAFETY: ours, and just given up.
+    unsafe { libc::syscall(libc::SYS_close, file) };
 }
 
 /// `fork(2)`: returns twice, with the child's pid here and `None` in the child.
