@@ -269,10 +269,10 @@ fn a_dead_waiter_is_not_missed() {
 
 /// It may have leaked the guard and given what it guards to others, who use it still.
 fn a_thread_that_ends_with_the_lock_keeps_it_for_its_process() {
-    let lock = Box::leak(Box::new(Lock::new(0)));
-    let shared = lock.clone();
+    let shared = Lock::new(0);
+    let written = Shared::new(AtomicBool::new(false));
     let owner = {
-        let its = lock.clone();
+        let (its, written) = (shared.clone(), written.clone());
         process::spawn(move || -> () {
             let its = Box::leak(Box::new(its));
             let value = thread::spawn(|| &mut **Box::leak(Box::new(its.lock().unwrap()))).join().unwrap();
@@ -280,13 +280,12 @@ fn a_thread_that_ends_with_the_lock_keeps_it_for_its_process() {
             let refused = process::Builder::new().spawn(|| ());
             assert!(matches!(refused, Err(process::SpawnError::GuardHeld { count: 1 })), "{refused:?}");
             *value += 1;
-            loop {
-                thread::park();
-            }
+            written.store(true, SeqCst);
+            sleep_for_ever();
         })
     };
     let pid = owner.process().id();
-    eventually("it has the lock and sleeps", || lock.is_locked() && state(pid) == Some('S'));
+    eventually("it has written", || written.load(SeqCst));
     assert!(matches!(shared.try_lock(), Err(TryLockError::WouldBlock)));
     assert!(matches!(shared.lock_timeout(Duration::from_millis(300)), Err(LockTimeoutError::Timeout)));
     owner.kill().unwrap();
