@@ -12,12 +12,14 @@ use std::sync::atomic::{
     Ordering::{Acquire, Relaxed, Release},
 };
 
-/// What nothing that forks can go under.
-pub(crate) fn fork_and_wait() {
-    // SAFETY: the child calls `_exit` and nothing else, which is allowed whatever the parent was doing.
+/// What nothing that forks can go under. The child does what `child` says first.
+pub(crate) fn fork_and_wait(child: impl FnOnce()) {
+    // SAFETY: the child stores a number or does nothing, and calls `_exit`, which is allowed whatever the parent
+    // was doing.
     let pid = unsafe { libc::fork() };
     assert!(pid >= 0, "fork");
     if pid == 0 {
+        child();
         // SAFETY: it takes a number and does not return.
         unsafe { libc::_exit(0) };
     }
