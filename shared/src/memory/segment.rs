@@ -49,10 +49,23 @@ impl<T> Segment<T> {
         Segment::map()
     }
 
+    /// As [`zeroed`](Self::zeroed), but memory is taken only where it is touched: for a value that is mostly
+    /// room.
+    ///
+    /// # Safety
+    ///
+    /// All zeroes must be a value of `T`.
+    pub(crate) unsafe fn sparse() -> Result<Segment<T>, Errno> {
+        Ok(Segment { mapping: Arc::new(Mapping::sparse(Self::len())?), value: PhantomData })
+    }
+
     fn map() -> Result<Segment<T>, Errno> {
+        Ok(Segment { mapping: Arc::new(Mapping::populated(Self::len())?), value: PhantomData })
+    }
+
+    fn len() -> NonZeroUsize {
         const { Self::FITS };
-        let len = NonZeroUsize::new(size_of::<T>()).unwrap_or(NonZeroUsize::MIN);
-        Ok(Segment { mapping: Arc::new(Mapping::populated(len)?), value: PhantomData })
+        NonZeroUsize::new(size_of::<T>()).unwrap_or(NonZeroUsize::MIN)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Primitives that order what processes do: shared among those that this process forks, and among
 //! its threads.
 
+mod condition;
 mod held;
 mod lock;
 mod poison;
@@ -8,7 +9,9 @@ mod raw;
 mod reentrant;
 mod slice;
 mod spin;
+mod waiters;
 
+pub use condition::{Condition, Guard, WaitTimeoutResult};
 pub(crate) use held::guards_held;
 pub use lock::{Lock, LockGuard};
 pub use poison::{Cause, LockTimeoutError, Poisoned, TryLockError};

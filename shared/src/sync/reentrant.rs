@@ -1,6 +1,7 @@
 //! A lock that its owner may take again.
 #![allow(unsafe_code)]
 
+use super::condition::{self, sealed};
 use super::held::Held;
 use super::lock::debug_lock;
 use super::poison::{Cause, LockTimeoutError, Poison, Poisoned, TryLockError};
@@ -12,6 +13,7 @@ use crate::sys::task::{self, Owner};
 use std::cell::UnsafeCell;
 use std::fmt;
 use std::io;
+use std::mem;
 use std::ops::Deref;
 use std::process;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -235,6 +237,57 @@ impl<T: Plain> Drop for ReentrantLockGuard<'_, T> {
             }
             deeper => shared.depth.store(deeper - 1, Relaxed),
         }
+    }
+}
+
+impl<T: Plain> condition::Guard for ReentrantLockGuard<'_, T> {}
+
+/// While its thread waits at a condition it does not have the lock, though it may have other guards. That is
+/// sound: the thread is inside the wait, so it reaches nothing through them, and they give `&T`, never
+/// `&mut T`. To it the wait is a call in which somebody sets the cells, as any call might. And it does not leave
+/// the wait without the lock, not even by a panic ([`Away`]).
+impl<'a, T: Plain> sealed::Guard for ReentrantLockGuard<'a, T> {
+    type Away = Away<'a, T>;
+
+    fn let_go(self) -> Away<'a, T> {
+        let (lock, depth) = (self.lock, &self.lock.shared.depth);
+        // With this guard all levels go. The others stay counted as held: a fork would copy them.
+        Away { lock, depth: depth.swap(1, Relaxed).max(1) }
+    }
+
+    fn take_back(away: Away<'a, T>) -> Result<Self, Poisoned<Self>> {
+        away.lock.guard(away.retake())
+    }
+}
+
+/// A lock given up, to be taken back to this depth.
+#[derive(Debug)]
+#[allow(unreachable_pub)] // The type of a public trait.
+pub struct Away<'a, T: Plain> {
+    lock: &'a ReentrantLock<T>,
+    depth: u32,
+}
+
+impl<T: Plain> Away<'_, T> {
+    /// Takes the lock and returns the depth.
+    fn retake(self) -> u32 {
+        let depth = self.enter();
+        mem::forget(self);
+        depth
+    }
+
+    fn enter(&self) -> u32 {
+        let entered = self.lock.enter(|raw, me| raw.lock(me, Deadline::NEVER));
+        // More than 1 if an answer to a signal, run during the wait, took the lock and forgot the guard.
+        self.depth + entered.map_or(0, |depth| depth - 1)
+    }
+}
+
+impl<T: Plain> Drop for Away<'_, T> {
+    /// A panic in the wait: the other guards of this thread are to find what they expect.
+    fn drop(&mut self) {
+        let depth = self.enter();
+        drop(self.lock.guard(depth));
     }
 }
 
