@@ -1,9 +1,11 @@
 //! Primitives that order what processes do: shared among those that this process forks, and among
 //! its threads.
 
+mod barrier;
 mod condition;
 mod held;
 mod lock;
+mod meeting;
 mod poison;
 mod raw;
 mod reentrant;
@@ -11,6 +13,7 @@ mod slice;
 mod spin;
 mod waiters;
 
+pub use barrier::{Barrier, BarrierWaitResult, BrokenBarrier, BrokenCause};
 pub use condition::{Condition, Guard, WaitTimeoutResult};
 pub(crate) use held::guards_held;
 pub use lock::{Lock, LockGuard};
