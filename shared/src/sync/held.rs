@@ -40,12 +40,6 @@ impl Held {
         Held { on_this_thread: PhantomData }
     }
 
-    /// For a further guard of a lock that this thread has and that counts already.
-    #[inline]
-    pub(super) fn already() -> Held {
-        Held { on_this_thread: PhantomData }
-    }
-
     #[cold]
     fn first() {
         HELD.set(1);

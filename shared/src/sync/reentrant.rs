@@ -167,7 +167,7 @@ impl<T: Plain> ReentrantLock<T> {
         // no two threads ever have the same.
         if self.shared.thread.load(Relaxed) == task::thread() {
             self.shared.given.store(self.shared.given.load(Relaxed).wrapping_add(1), Relaxed);
-            return Some(Held::already());
+            return Some(Held::one_more());
         }
         self.enter_first(take)
     }
@@ -237,8 +237,8 @@ impl<T: Plain> Drop for ReentrantLockGuard<'_, T> {
             shared.poison.set(Cause::Panicked { pid: process::id() });
         }
         shared.returned.store(shared.returned.load(Relaxed).wrapping_add(1), Relaxed);
+        self.held.one_less();
         if shared.depth() == 0 {
-            self.held.one_less();
             shared.thread.store(0, Relaxed);
             shared.raw.unlock();
         }
