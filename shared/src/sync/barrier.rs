@@ -13,6 +13,8 @@ use std::time::Duration;
 
 /// So many parties a barrier may have, and so many may wait or be about to leave.
 const SLOTS: usize = 65_535;
+/// The memory that is there from the beginning: for 252 of them.
+const FIRST: usize = 4096;
 
 /// A place where so many processes wait until all are there: `std`'s and Python's `Barrier`, between
 /// processes, with Python's ways to break it.
@@ -80,7 +82,8 @@ impl Barrier {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         }
         // SAFETY: zeroes are a meeting: nobody is there.
-        let shared = unsafe { Segment::sparse() }?;
+        let shared: Segment<Meeting<SLOTS>> = unsafe { Segment::sparse() }?;
+        shared.populate(FIRST)?;
         Ok(Barrier { shared, parties, action: None })
     }
 

@@ -14,6 +14,8 @@ use std::time::Duration;
 
 /// So many may wait at once.
 const SLOTS: usize = 65_535;
+/// The memory that is there from the beginning: for 63 of them.
+const FIRST: usize = 4096;
 
 /// A condition that processes wait for and notify one another of: `std`'s `Condvar` and Python's `Condition`,
 /// between processes.
@@ -65,7 +67,7 @@ impl Condition {
     ///
     /// # Panics
     ///
-    /// If there is no mapping to be had; [`try_new`](Self::try_new) returns that.
+    /// If there is no memory or no mapping to be had; [`try_new`](Self::try_new) returns that.
     #[track_caller]
     pub fn new() -> Condition {
         Condition::try_new().unwrap_or_else(|error| panic!("no shared memory for a condition: {error}"))
@@ -75,10 +77,12 @@ impl Condition {
     ///
     /// # Errors
     ///
-    /// What `mmap(2)` says when there is no address space or the process has too many mappings (`ENOMEM`).
+    /// What `mmap(2)` says when there is no memory or the process has too many mappings (`ENOMEM`).
     pub fn try_new() -> io::Result<Condition> {
         // SAFETY: zeroes are waiters: none.
-        Ok(Condition { shared: unsafe { Segment::sparse() }? })
+        let shared: Segment<Waiters<SLOTS>> = unsafe { Segment::sparse() }?;
+        shared.populate(FIRST)?;
+        Ok(Condition { shared })
     }
 
     /// Gives up the lock and waits to be notified; takes the lock again, waiting for as long as it takes.

@@ -76,7 +76,7 @@ pub(super) const PANICKED: Fate = 5 << 32;
 pub(super) const RESET: Fate = 6 << 32;
 
 /// In milliseconds, from one look for the dead to the next.
-const LOOKS: u64 = 250;
+const LOOKS: u32 = 250;
 
 /// The parties that wait, at most so many. All zeroes: nobody does.
 #[derive(Debug)]
@@ -206,11 +206,11 @@ impl<const SLOTS: usize> Meeting<SLOTS> {
         let (now, before) = (clock::milliseconds(), self.looked.load(Relaxed));
         // One for all: of ten thousand parties each would look at ten thousand.
         if look_round.has_passed()
-            && now.wrapping_sub(before) >= LOOKS
-            && self.looked.compare_exchange(before, now, Relaxed, Relaxed).is_ok()
+            && now.wrapping_sub(before as u32) >= LOOKS
+            && self.looked.compare_exchange(before, now.into(), Relaxed, Relaxed).is_ok()
         {
             self.look_for_the_dead(me);
-            self.looked.store(clock::milliseconds(), Relaxed);
+            self.looked.store(clock::milliseconds().into(), Relaxed);
         }
     }
 

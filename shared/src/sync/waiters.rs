@@ -79,7 +79,7 @@ const MARK: u64 = (1 << 17) - 1;
 const TICKET: u64 = MARK + 1;
 
 /// At most so often, in milliseconds, somebody looks for those who died notified.
-const LOOKS: u64 = 100;
+const LOOKS: u32 = 100;
 
 /// The waiters, at most so many at once. All zeroes: nobody waits.
 #[derive(Debug)]
@@ -275,8 +275,8 @@ impl<const SLOTS: usize> Waiters<SLOTS> {
     fn look_round(&self, me: Owner) {
         let (now, before) = (clock::milliseconds(), self.looked.load(Relaxed));
         // One for all: of ten thousand waiters each would look at ten thousand.
-        if now.wrapping_sub(before) < LOOKS
-            || self.looked.compare_exchange(before, now, Relaxed, Relaxed).is_err()
+        if now.wrapping_sub(before as u32) < LOOKS
+            || self.looked.compare_exchange(before, now.into(), Relaxed, Relaxed).is_err()
         {
             return;
         }

@@ -58,9 +58,9 @@ fn now() -> Duration {
     clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from)
 }
 
-/// `clock_gettime(2)`: milliseconds since the machine started, which processes may compare.
-pub(crate) fn milliseconds() -> u64 {
-    now().as_millis() as u64
+/// The same in milliseconds, the low 32 bits.
+pub(crate) fn milliseconds() -> u32 {
+    now().as_millis() as u32
 }
 
 /// `clock_nanosleep(2)`: sleeps until the deadline, running the handlers of signals as they come.
