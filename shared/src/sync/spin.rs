@@ -19,6 +19,12 @@ const LONGEST_DISTANCE: u32 = 64;
 /// a waiter looks.
 static USABLE_CPUS: AtomicUsize = AtomicUsize::new(0);
 
+/// Looks until `there` says yes, for a moment, at first all the time: for what is awaited, and not contended for.
+/// `false` if it never did: sleep then.
+pub(super) fn closely(mut there: impl FnMut() -> bool) -> bool {
+    (0..100).any(|_| there()) || until(there)
+}
+
 /// Looks until `there` says yes, for a moment. `false` if it never did: sleep then.
 pub(super) fn until(mut there: impl FnMut() -> bool) -> bool {
     if USABLE_CPUS.load(Ordering::Relaxed) != 1 {
