@@ -5,9 +5,11 @@
 //! takes the cache line from its owner, and a waiter that looks all the time slows down the very process
 //! for which it waits. That distance is what makes a contended lock fast (figures in DESIGN.md).
 
+use crate::sys::clock::Deadline;
 use crate::sys::task;
 use std::hint;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// How often it looks before it gives up.
 const LOOKS: u32 = 20;
@@ -19,10 +21,38 @@ const LONGEST_DISTANCE: u32 = 64;
 /// a waiter looks.
 static USABLE_CPUS: AtomicUsize = AtomicUsize::new(0);
 
+static SKIP: AtomicU32 = AtomicU32::new(0);
+static K: AtomicU32 = AtomicU32::new(0);
+
 /// Looks until `there` says yes, for a moment, at first all the time: for what is awaited, and not contended for.
 /// `false` if it never did: sleep then.
 pub(super) fn closely(mut there: impl FnMut() -> bool) -> bool {
-    (0..100).any(|_| there()) || until(there)
+    use Ordering::Relaxed;
+    let skip = SKIP.load(Relaxed);
+    if skip > 0 {
+        SKIP.store(skip - 1, Relaxed);
+        return there();
+    }
+    if (0..100).any(|_| { hint::spin_loop(); there() }) {
+        let k = K.load(Relaxed);
+        if k > 0 { K.store(k / 2, Relaxed); }
+        return true;
+    }
+    if task::usable_cpus() > 1 {
+        let end = Deadline::after(Duration::from_micros(50));
+        loop {
+            if (0..64).any(|_| { hint::spin_loop(); there() }) {
+                let k = K.load(Relaxed);
+                if k > 0 { K.store(k / 2, Relaxed); }
+                return true;
+            }
+            if end.has_passed() { break }
+        }
+    }
+    let k = (K.load(Relaxed) + 1).min(10);
+    K.store(k, Relaxed);
+    SKIP.store((1 << k) - 1, Relaxed);
+    there()
 }
 
 /// Looks until `there` says yes, for a moment. `false` if it never did: sleep then.
