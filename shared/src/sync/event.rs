@@ -40,7 +40,7 @@
 //! `Acquire` of its own, for those who clear and then look whether there is work.
 
 use super::slice::Slice;
-use super::spin;
+use super::spin::Spin;
 use crate::memory::segment::Segment;
 use crate::sys::atomic::{
     AtomicU64,
@@ -90,6 +90,7 @@ const SLEEPERS: u64 = 1 << 31;
 #[derive(Clone)]
 pub struct Event {
     word: Segment<AtomicU64>,
+    spin: Spin,
 }
 
 impl Event {
@@ -109,7 +110,7 @@ impl Event {
     ///
     /// What `mmap(2)` says when there is no memory or the process has too many mappings (`ENOMEM`).
     pub fn try_new() -> io::Result<Event> {
-        Ok(Event { word: Segment::new(AtomicU64::new(0))? })
+        Ok(Event { word: Segment::new(AtomicU64::new(0))?, spin: Spin::new() })
     }
 
     /// Sets the event and releases all who wait for it. If it is set already, it stays so.
@@ -155,7 +156,7 @@ impl Event {
     fn wait_until(&self, deadline: Deadline) -> bool {
         let first = state(self.word.load(Acquire));
         let moved = || state(self.word.load(Acquire)) != first;
-        if first & SET != 0 || spin::closely(moved) {
+        if first & SET != 0 || self.spin.until(moved) {
             return true;
         }
         let mut slice = Slice::first();
