@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use super::meeting::{self, Fate, Meeting, Party};
+use super::spin::Spin;
 use crate::memory::segment::Segment;
 use crate::sys::clock::Deadline;
 use crate::sys::task::Owner;
@@ -54,6 +55,7 @@ const FIRST: usize = 4096;
 #[derive(Clone)]
 pub struct Barrier {
     shared: Segment<Meeting<SLOTS>>,
+    spin: Spin,
     parties: usize,
     action: Option<Arc<dyn Fn() + Send + Sync>>,
 }
@@ -84,7 +86,7 @@ impl Barrier {
         // SAFETY: zeroes are a meeting: nobody is there.
         let shared: Segment<Meeting<SLOTS>> = unsafe { Segment::sparse() }?;
         shared.populate(FIRST)?;
-        Ok(Barrier { shared, parties, action: None })
+        Ok(Barrier { shared, spin: Spin::new(), parties, action: None })
     }
 
     /// A barrier for so many, whose last runs `action` each time, before anyone goes on.
@@ -177,7 +179,7 @@ impl Barrier {
             }
             self.shared.decide_for(party, meeting::PASSED);
         }
-        let fate = self.shared.wait(party, deadline);
+        let fate = self.shared.wait(party, &self.spin, deadline);
         std::mem::forget(stay);
         if fate == meeting::PASSED {
             return Ok(BarrierWaitResult { index: party.index });
@@ -197,7 +199,7 @@ struct Stay<'a> {
 impl Drop for Stay<'_> {
     fn drop(&mut self) {
         self.meeting.decide_for(self.party, self.panicked);
-        self.meeting.wait(self.party, Deadline::NEVER);
+        self.meeting.wait(self.party, &Spin::new(), Deadline::NEVER);
     }
 }
 

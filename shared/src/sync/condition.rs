@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 use super::poison::Poisoned;
+use super::spin::Spin;
 use super::waiters::{Place, Waiters};
 use crate::memory::segment::Segment;
 use crate::sys::clock::Deadline;
@@ -58,8 +59,10 @@ const FIRST: usize = 4096;
 /// assert_eq!(*stock.lock().unwrap(), 0);
 /// ```
 #[doc(alias = "Condvar")]
+#[derive(Clone)]
 pub struct Condition {
     shared: Segment<Waiters<SLOTS>>,
+    spin: Spin,
 }
 
 impl Condition {
@@ -82,7 +85,7 @@ impl Condition {
         // SAFETY: zeroes are waiters: none.
         let shared: Segment<Waiters<SLOTS>> = unsafe { Segment::sparse() }?;
         shared.populate(FIRST)?;
-        Ok(Condition { shared })
+        Ok(Condition { shared, spin: Spin::new() })
     }
 
     /// Gives up the lock and waits to be notified; takes the lock again, waiting for as long as it takes.
@@ -197,7 +200,7 @@ impl Condition {
         let away = guard.let_go();
         // If a signal's answer panics, the turn goes on to another first, and then the lock is taken back.
         let mut turn = turn;
-        let notified = turn.wait(deadline);
+        let notified = turn.wait(&self.spin, deadline);
         let guard = G::take_back(away);
         turn.settle();
         (guard, notified)
@@ -221,8 +224,8 @@ struct Turn<'a> {
 }
 
 impl Turn<'_> {
-    fn wait(&mut self, deadline: Deadline) -> bool {
-        let notified = self.place.is_some_and(|place| self.waiters.wait(place, deadline));
+    fn wait(&mut self, spin: &Spin, deadline: Deadline) -> bool {
+        let notified = self.place.is_some_and(|place| self.waiters.wait(place, spin, deadline));
         if !notified {
             self.place = None;
         }
@@ -241,13 +244,6 @@ impl Drop for Turn<'_> {
         if let Some(place) = self.place.take() {
             self.waiters.abandon(place);
         }
-    }
-}
-
-impl Clone for Condition {
-    /// Another handle to the same condition.
-    fn clone(&self) -> Condition {
-        Condition { shared: self.shared.clone() }
     }
 }
 

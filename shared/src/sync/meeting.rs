@@ -47,7 +47,7 @@
 
 use super::raw::{RawLock, Taken};
 use super::slice::Slice;
-use super::spin;
+use super::spin::Spin;
 use crate::sys::atomic::{
     AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
@@ -168,10 +168,10 @@ impl<const SLOTS: usize> Meeting<SLOTS> {
     }
 
     /// Waits for the party's fate, and leaves. If the deadline comes first, that is the fate of all.
-    pub(super) fn wait(&self, party: Party, deadline: Deadline) -> Fate {
+    pub(super) fn wait(&self, party: Party, spin: &Spin, deadline: Deadline) -> Fate {
         let mut slice = Slice::first();
         let mut fate = None;
-        spin::until(|| {
+        spin.until(|| {
             fate = self.fate(party);
             fate.is_some()
         });

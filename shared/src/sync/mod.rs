@@ -3,6 +3,7 @@
 
 mod barrier;
 mod condition;
+mod event;
 mod held;
 mod lock;
 mod meeting;
@@ -15,6 +16,7 @@ mod waiters;
 
 pub use barrier::{Barrier, BarrierWaitResult, BrokenBarrier, BrokenCause};
 pub use condition::{Condition, Guard, WaitTimeoutResult};
+pub use event::Event;
 pub(crate) use held::guards_held;
 pub use lock::{Lock, LockGuard};
 pub use poison::{Cause, LockTimeoutError, Poisoned, TryLockError};

@@ -58,7 +58,7 @@
 //! slot taken, and who sees NOTIFIED sees `given`: `Release` and `Acquire`.
 
 use super::slice::Slice;
-use super::spin;
+use super::spin::Spin;
 use crate::sys::atomic::{
     AtomicU64,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
@@ -157,12 +157,12 @@ impl<const SLOTS: usize> Waiters<SLOTS> {
 
     /// Waits until notified or until the deadline. `true`: it has been notified, and [`settle`](Self::settle)s when
     /// it has its lock; `false`: it has not, and its place is no longer its own.
-    pub(super) fn wait(&self, place: Place, deadline: Deadline) -> bool {
+    pub(super) fn wait(&self, place: Place, spin: &Spin, deadline: Deadline) -> bool {
         let word = &self.slots[place.slot].word;
         let asleep = place.me.to_word() | ASLEEP;
         let notified = || word.load(Acquire) & NOTIFIED != 0;
         // announce
-        if spin::until(notified)
+        if spin.until(notified)
             || word.compare_exchange(place.me.to_word(), asleep, Relaxed, Acquire).is_err()
         {
             return true;
