@@ -32,8 +32,8 @@
 //!
 //! *One fate for all.* Pass, fail and reset write what is decided (`verdict`), then the slots of all that wait, then
 //! the state, and then that nothing is left to do. Whoever inherits the door from one who died in there finishes
-//! it: nobody arrives meanwhile, so what is done twice changes nothing. A death before the verdict has decided
-//! nothing.
+//! it: nobody arrives meanwhile, so what is done twice changes nothing. Who waits looks for such a verdict now and
+//! then. A death before the verdict has decided nothing.
 //!
 //! *The dead are noticed.* A slot in which a dead one waits, counted or not, makes the generation fail, with the
 //! pid. The last one looks for such before it acts; and all that wait look now and then ([`Slice`]), for the
@@ -82,24 +82,24 @@ const LOOKS: u32 = 250;
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Meeting<const SLOTS: usize> {
-    door: RawLock,
-    state: AtomicU64,
+    pub(super) door: RawLock,
+    pub(super) state: AtomicU64,
     /// What is decided and not done everywhere; 0: nothing.
-    verdict: AtomicU64,
+    pub(super) verdict: AtomicU64,
     /// Why it is BROKEN.
-    failure: AtomicU64,
+    pub(super) failure: AtomicU64,
     /// Every slot in use lies below it.
-    mark: AtomicU64,
+    pub(super) mark: AtomicU64,
     /// When somebody has looked for the dead.
-    looked: AtomicU64,
-    slots: [Slot; SLOTS],
+    pub(super) looked: AtomicU64,
+    pub(super) slots: [Slot; SLOTS],
 }
 
 #[derive(Debug)]
 #[repr(C)]
-struct Slot {
-    word: AtomicU64,
-    fate: AtomicU64,
+pub(super) struct Slot {
+    pub(super) word: AtomicU64,
+    pub(super) fate: AtomicU64,
 }
 
 /// One that has arrived and not left.
@@ -203,10 +203,16 @@ impl<const SLOTS: usize> Meeting<SLOTS> {
     /// One slice of sleep, as long as the state is this.
     fn sleep(&self, me: Owner, state: u64, look_round: Deadline) {
         futex::wait(&self.state, state, look_round);
-        let (now, before) = (clock::milliseconds(), self.looked.load(Relaxed));
+        if !look_round.has_passed() {
+            return;
+        }
+        if self.verdict.load(Relaxed) != 0 {
+            // Somebody is at it, or has died over it: then this finishes it.
+            self.inside(me, || ());
+        }
         // One for all: of ten thousand parties each would look at ten thousand.
-        if look_round.has_passed()
-            && now.wrapping_sub(before as u32) >= LOOKS
+        let (now, before) = (clock::milliseconds(), self.looked.load(Relaxed));
+        if now.wrapping_sub(before as u32) >= LOOKS
             && self.looked.compare_exchange(before, now.into(), Relaxed, Relaxed).is_ok()
         {
             self.look_for_the_dead(me);

@@ -85,22 +85,22 @@ const LOOKS: u32 = 100;
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Waiters<const SLOTS: usize> {
-    line: AtomicU64,
+    pub(super) line: AtomicU64,
     /// When somebody looked for those who died notified.
-    looked: AtomicU64,
-    slots: [Slot; SLOTS],
+    pub(super) looked: AtomicU64,
+    pub(super) slots: [Slot; SLOTS],
 }
 
 /// A cache line each: who looks at its own slows down nobody.
 #[derive(Debug)]
 #[repr(C, align(64))]
-struct Slot {
-    word: AtomicU64,
+pub(super) struct Slot {
+    pub(super) word: AtomicU64,
     /// Its turn: who has the lowest is notified first.
-    ticket: AtomicU64,
+    pub(super) ticket: AtomicU64,
     /// How many tickets had been drawn when it was notified. It only grows: of several who notify at once, each
     /// has it high enough.
-    given: AtomicU64,
+    pub(super) given: AtomicU64,
 }
 
 /// A slot that the caller has.
