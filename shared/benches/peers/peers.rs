@@ -183,7 +183,9 @@ impl Baton for FutexWord {
     fn take(&self) {
         while self.0.swap(0, Acquire) == 0 {
             // SAFETY: the kernel reads four bytes, which are there for ever.
-            unsafe { libc::syscall(libc::SYS_futex, self.0, libc::FUTEX_WAIT, 0, ptr::null::<libc::timespec>()) };
+            unsafe {
+                libc::syscall(libc::SYS_futex, self.0, libc::FUTEX_WAIT, 0, ptr::null::<libc::timespec>())
+            };
         }
     }
 }

@@ -2,6 +2,7 @@
 //! its threads.
 
 mod event;
+mod flag;
 mod held;
 mod lock;
 mod poison;
