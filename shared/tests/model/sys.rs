@@ -283,7 +283,7 @@ pub(crate) mod task {
     }
 
     #[derive(Default)]
-    pub(crate) struct Watch;
+    pub(crate) struct Watch(());
 
     impl Watch {
         pub(crate) fn has_ended(&mut self, owner: Owner) -> bool {
