@@ -156,7 +156,7 @@ fn a_set_and_clear_releases_all_who_waited() {
     }
 }
 
-/// By the set, and not by the end of a slice: those are 250 ms long after half a second.
+/// By the set, and not by the end of a slice: those are 400 ms long after a while.
 fn a_sleeping_waiter_is_woken_by_the_set() {
     let (event, got) = (Event::new(), Shared::new(AtomicU64::new(0)));
     let best = (0..3).map(|_| {

@@ -1,13 +1,14 @@
 //! The words of the primitives under every interleaving that counts, by loom: their source files themselves, the
 //! same text that processes run, over the atomics of loom and a kernel of the model's (`model/sys.rs`).
 //!
-//! The laws of each are in a file of its own: of the lock in `model/laws.rs`, of the event in `model/event.rs`.
+//! The laws of each are in a file of its own: of the lock in `model/laws.rs`, of the others under their names.
 
 #[path = "model/sys.rs"]
 mod sys;
 
 #[path = "../src/sync"]
 mod sync {
+    mod flag;
     mod meeting;
     mod raw;
     mod slice;
@@ -55,4 +56,6 @@ mod sync {
     mod barrier;
     #[path = "../../tests/model/condition.rs"]
     mod condition;
+    #[path = "../../tests/model/event.rs"]
+    mod event;
 }

@@ -34,17 +34,9 @@ fn main() -> ExitCode {
         }
     }
     println!("{}\n", machine());
-    let mut rows = Vec::new();
-    let only = std::env::var("ONLY").unwrap_or("123".into());
-    if only.contains('1') {
-        rows.extend(spawn::rows(effort));
-    }
-    if only.contains('2') {
-        rows.extend(locks::rows(effort));
-    }
-    if only.contains('3') {
-        rows.extend(wakes::rows(effort));
-    }
+    let mut rows = spawn::rows(effort);
+    rows.extend(locks::rows(effort));
+    rows.extend(wakes::rows(effort));
     table::print(&rows);
     let judged = effort == Effort::FULL;
     if !judged {

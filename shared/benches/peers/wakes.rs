@@ -3,7 +3,7 @@
 //! Two processes hand something to and fro, by two of the same kind: a hand-over is one way. Anything that one can
 //! give and the other can wait for is a [`Baton`].
 
-use crate::peers::{FutexWord, SpinWord};
+use crate::peers::{FutexWord, SpinCondition, SpinWord};
 use crate::python::python;
 use crate::round::{Contestant, Effort, Series, contestant, median, rounds};
 use crate::table::{MICROSECONDS, Row, Target};
@@ -12,7 +12,7 @@ use nix::time::ClockId;
 use nix::unistd::Pid;
 use shared::memory::Shared;
 use shared::process;
-use shared::sync::Event;
+use shared::sync::{Condition, Event, Lock};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -44,6 +44,25 @@ impl Baton for Event {
     }
 }
 
+/// A flag, its lock and its condition. It is given back before the other is notified, who would only wait for it.
+impl Baton for (Lock<u32>, Condition) {
+    fn new() -> (Lock<u32>, Condition) {
+        (Lock::new(0), Condition::new())
+    }
+
+    #[inline(always)]
+    fn give(&self) {
+        *self.0.lock().expect("nobody dies") = 1;
+        self.1.notify_one();
+    }
+
+    #[inline(always)]
+    fn take(&self) {
+        let flag = self.0.lock().expect("nobody dies");
+        *self.1.wait_while(flag, |flag| *flag == 0).expect("nobody dies") = 0;
+    }
+}
+
 /// How those who hand it over live.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Case {
@@ -53,70 +72,87 @@ enum Case {
     Sleeping,
     /// Both on one CPU.
     OneCore,
-    /// Two pairs at once: on two CPUs more than there is room for.
+    /// Two pairs at once: on two CPUs more than can run.
     TwoPairs,
 }
 
 pub(crate) fn rows(effort: Effort) -> Vec<Row> {
-    let mut rows = of::<Event>(
+    let titles =
+        ["`Event`, hot", "`Event`, sleeping", "`Event`, both on one core", "`Event`, two pairs at once"];
+    let in_python = ["fork.Event()", "baton.set()", "baton.wait(); baton.clear()"];
+    let mut rows = of::<Event, SpinWord>(effort, "Event", "raw spin", titles, in_python);
+    let titles = [
+        "`Condition`, hot",
+        "`Condition`, sleeping",
+        "`Condition`, both on one core",
+        "`Condition`, two pairs at once",
+    ];
+    let in_python = [
+        "(fork.Condition(), fork.RawValue('i', 0))",
+        "\n  with baton[0]: baton[1].value = 1; baton[0].notify()",
+        "\n  with baton[0]: baton[0].wait_for(lambda: baton[1].value); baton[1].value = 0",
+    ];
+    // To be notified is not all: it must have its lock again.
+    rows.extend(of::<(Lock<u32>, Condition), SpinCondition>(
         effort,
-        "Event",
-        ["`Event`, hot", "`Event`, sleeping", "`Event`, on one core", "`Event`, two pairs"],
-        python_event,
-    );
-    rows.shrink_to_fit();
+        "Condition",
+        "raw spin with a lock",
+        titles,
+        in_python,
+    ));
     rows
 }
 
-/// The rows of one kind.
-fn of<B: Baton>(
+/// The rows of one kind, with the least that it takes when hot, and how Python makes, gives and takes its own.
+fn of<B: Baton, Least: Baton>(
     effort: Effort,
     name: &'static str,
+    least: &'static str,
     titles: [&'static str; 4],
-    python: fn(&'static str) -> Option<Contestant<'static>>,
+    in_python: [&str; 3],
 ) -> Vec<Row> {
     const CASES: [Case; 4] = [Case::Hot, Case::Sleeping, Case::OneCore, Case::TwoPairs];
-    let mut contestants = vec![one::<SpinWord>("raw spin", Case::Hot, effort)];
+    let mut contestants = vec![one::<Least>(least, Case::Hot, effort)];
     for case in CASES {
-        contestants.push(one::<B>(name, case, effort));
-        contestants.push(one::<FutexWord>("raw futex", case, effort));
+        contestants.extend([one::<B>(name, case, effort), one::<FutexWord>("raw futex", case, effort)]);
     }
     let peers = contestants.len();
-    contestants.extend(python(""));
-    contestants.extend(python("; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})"));
+    contestants.extend(python_hands_over(in_python, ""));
+    contestants
+        .extend(python_hands_over(in_python, "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})"));
     let series = rounds(effort, contestants);
-    let (anywhere, on_one_core) = (series.get(peers).cloned(), series.get(peers + 1).cloned());
-    let row = |n: usize, limit: &Series, peer: &Option<Series>, most| Row {
+    let row = |n: usize, limit: usize, peer: Option<&Series>, most| Row {
         id: "P5",
         case: titles[n],
         unit: MICROSECONDS,
         ours: series[1 + 2 * n].clone(),
-        limit: Some(limit.clone()),
-        peers: peer.iter().cloned().collect(),
-        against: Some(limit.clone()),
+        limit: Some(series[limit].clone()),
+        peers: peer.into_iter().cloned().collect(),
+        against: Some(series[limit].clone()),
         target: Target::AtMost(most),
     };
+    let (anywhere, on_one_core) = (series.get(peers), series.get(peers + 1));
     vec![
-        row(0, &series[0], &anywhere, 1.5),
-        row(1, &series[4], &anywhere, 1.1),
-        row(2, &series[6], &on_one_core, 1.15),
-        row(3, &series[8], &None, 1.0),
+        row(0, 0, anywhere, 1.5),
+        row(1, 4, anywhere, 1.1),
+        row(2, 6, on_one_core, 1.15),
+        row(3, 8, None, 1.0),
     ]
 }
 
 fn one<B: Baton>(name: &'static str, case: Case, effort: Effort) -> Contestant<'static> {
-    // A tenth of the effort's contest is a few thousand hand-overs through the kernel.
+    // Some thousand hand-overs through the kernel.
     let time = effort.contest / 10;
     let measure = move || match case {
         Case::Hot => median(run::<B>(1, false, time)),
-        Case::Sleeping => asleep::<B>(time),
+        Case::Sleeping => asleep::<B>(time * 5),
         Case::OneCore => median(run::<B>(1, true, time)),
-        Case::TwoPairs => mean(&run::<B>(2, false, time * 5)),
+        Case::TwoPairs => mean(run::<B>(2, false, time * 5)),
     };
     contestant(name, 5, measure)
 }
 
-fn mean(values: &[f64]) -> f64 {
+fn mean(values: Vec<f64>) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
@@ -210,8 +246,22 @@ fn pin_to_one_cpu() {
     sched_setaffinity(Pid::from_raw(0), &one).expect("one of ours");
 }
 
-/// Python's, half of a round trip: in `before` it may choose its CPUs.
-fn python_event(before: &'static str) -> Option<Contestant<'static>> {
-    let _ = before;
-    None
+/// Python's, where each `next` is one hand-over. `pin` is said while there is one process.
+fn python_hands_over([new, give, take]: [&str; 3], pin: &str) -> Option<Contestant<'static>> {
+    let setup = format!(
+        "\
+import os
+{pin}
+there, back = {new}, {new}
+def give(baton): {give}
+def take(baton): {take}
+def answer():
+    while True: take(there); give(back)
+fork.Process(target=answer, daemon=True).start()
+def hand_over():
+    while True: give(there); yield; take(back); yield
+turns = hand_over()
+"
+    );
+    python("Python", setup, "next(turns)", 1_000)
 }

@@ -4,6 +4,7 @@
 mod barrier;
 mod condition;
 mod event;
+mod flag;
 mod held;
 mod lock;
 mod meeting;
