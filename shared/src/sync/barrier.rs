@@ -151,7 +151,7 @@ impl Barrier {
     /// Whether it is broken, and why. It may have changed when you read the answer.
     #[doc(alias = "broken")]
     pub fn is_broken(&self) -> Option<BrokenCause> {
-        self.shared.failure(Owner::current()).and_then(BrokenCause::of)
+        self.shared.failure().and_then(BrokenCause::of)
     }
 
     /// How many go on together.

@@ -283,7 +283,9 @@ impl<const SLOTS: usize> Meeting<SLOTS> {
             }
         }
         let phase = if fate == PASSED || fate == RESET { FILLING } else { BROKEN };
-        self.failure.store(fate, Relaxed);
+        if phase == BROKEN {
+            self.failure.store(fate, Relaxed);
+        }
         // pass, fail, reset
         let low = self.state.load(Relaxed) as u32;
         let generation = low.wrapping_add(GENERATION as u32) & !(PHASE as u32);
@@ -298,8 +300,8 @@ impl<const SLOTS: usize> Meeting<SLOTS> {
     }
 
     /// Why it is broken, if it is.
-    pub(super) fn failure(&self, me: Owner) -> Option<Fate> {
-        self.inside(me, || (self.state.load(Relaxed) & PHASE == BROKEN).then(|| self.failure.load(Relaxed)))
+    pub(super) fn failure(&self) -> Option<Fate> {
+        (self.state.load(Acquire) & PHASE == BROKEN).then(|| self.failure.load(Relaxed))
     }
 
     /// Behind the door nobody else changes anything, and nothing is half done.

@@ -78,6 +78,9 @@ const MARK: u64 = (1 << 17) - 1;
 /// One ticket more.
 const TICKET: u64 = MARK + 1;
 
+/// Of so many slots it does not matter whose they are.
+const FEW: usize = 64;
+
 /// At most so often, in milliseconds, somebody looks for those who died notified.
 const LOOKS: u32 = 100;
 
@@ -115,10 +118,10 @@ impl<const SLOTS: usize> Waiters<SLOTS> {
     pub(super) fn enter(&self, me: Owner) -> Option<Place> {
         let line = self.line.load(Acquire);
         let (drawn, mark) = (line / TICKET, (line & MARK) as usize);
-        let in_turn = (drawn as usize).checked_rem(mark);
+        let in_turn = (mark >= FEW).then(|| drawn as usize % mark);
         let slot = (0..mark)
             .find(|&slot| self.take_free(slot, me))
-            // Before it needs one more it looks at one of the others: so the dead are outnumbered.
+            // Before they are one more it looks at one of the others: so the dead are outnumbered.
             .or_else(|| in_turn.filter(|&slot| self.take_dead(slot, me)))
             .or_else(|| (mark..SLOTS).find(|&slot| self.take_free(slot, me)))
             .or_else(|| (0..SLOTS).find(|&slot| self.take_dead(slot, me)))?;

@@ -65,6 +65,11 @@ struct Seen {
 
 impl Scene {
     fn wait(&self, me: Owner, deadline: Deadline) -> Fate {
+        self.wait_and_act(me, deadline, meeting::PASSED)
+    }
+
+    /// `action`: what comes of it, if this is the last one.
+    fn wait_and_act(&self, me: Owner, deadline: Deadline, action: Fate) -> Fate {
         self.data[me.pid() as usize - 2].with_mut(|_| ());
         let party = match self.meeting.arrive(me, self.parties, deadline) {
             Ok(party) => party,
@@ -78,7 +83,7 @@ impl Scene {
             if self.meeting.fate(party).is_none() {
                 self.actions.set(self.actions.get() + 1);
             }
-            self.meeting.decide_for(party, meeting::PASSED);
+            self.meeting.decide_for(party, action);
         }
         let fate = self.meeting.wait(party, &Spin::new(), deadline);
         self.left.borrow_mut().push((me, party.index, fate));
@@ -105,7 +110,7 @@ impl Scene {
         task::expect(1, u32::MAX);
         let late = Owner::new(7, 7);
         self.meeting.reset(late);
-        assert_eq!((self.meeting.arrived(), self.meeting.failure(late)), (0, None));
+        assert_eq!((self.meeting.arrived(), self.meeting.failure()), (0, None));
         let party = self.meeting.arrive(late, 1, Deadline::NEVER).expect("there is room");
         assert!(party.last && party.index == 0);
         self.meeting.look_for_the_dead(late);
@@ -134,6 +139,10 @@ fn waits_a_moment(scene: &Scene, me: Owner) {
     if scene.wait(me, scene.soon) == meeting::TIMED_OUT {
         assert!(scene.soon.has_passed(), "gave up too early");
     }
+}
+
+fn fails_to_act(scene: &Scene, me: Owner) {
+    assert_eq!(scene.wait_and_act(me, Deadline::NEVER, meeting::PANICKED), meeting::PANICKED);
 }
 
 fn aborts(scene: &Scene, me: Owner) {
@@ -237,6 +246,11 @@ fn a_slow_one_is_told_of_its_own_generation() {
 fn an_abort_releases_all() {
     Model { cast: &[waits, aborts], preemptions: 4, ..MODEL }.check();
     Model { cast: &[waits, waits, aborts], parties: 3, ..MODEL }.check();
+}
+
+#[test]
+fn an_action_that_fails_releases_all() {
+    Model { cast: &[fails_to_act, fails_to_act, fails_to_act], parties: 3, ..MODEL }.check();
 }
 
 #[test]

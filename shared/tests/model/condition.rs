@@ -113,6 +113,7 @@ impl Scene {
         assert!(self.woken.get() <= self.notified.get(), "woken without having been notified");
         seen.woken.fetch_add(self.woken.get() as u32, Relaxed);
         seen.gave_up.fetch_add(self.gave_up.get(), Relaxed);
+        assert!(self.waiters.waiting() <= seen.died.load(Relaxed) as usize, "somebody is still counted");
         // Nothing is left over for one who comes later, though it looks for what the dead left.
         task::expect(1, u32::MAX);
         task::bury(Owner::new(9, 9));
