@@ -122,6 +122,11 @@ pub(crate) mod atomic {
             self.0.swap(value, order)
         }
 
+        pub(crate) fn fetch_or(&self, bits: u64, order: Ordering) -> u64 {
+            step();
+            self.0.fetch_or(bits, order)
+        }
+
         pub(crate) fn compare_exchange(
             &self,
             seen: u64,
@@ -274,6 +279,15 @@ pub(crate) mod task {
                 Behaviour::NoProof => false,
                 _ => dead,
             }
+        }
+    }
+
+    #[derive(Default)]
+    pub(crate) struct Watch(());
+
+    impl Watch {
+        pub(crate) fn has_ended(&mut self, owner: Owner) -> bool {
+            owner.has_ended()
         }
     }
 
