@@ -141,6 +141,13 @@ fn waits_a_moment(scene: &Scene, me: Owner) {
     }
 }
 
+/// Whoever decided, dead or alive, the others hear of it with their next look and not at their end.
+fn is_told_in_time(scene: &Scene, me: Owner) {
+    if scene.wait(me, scene.soon) == meeting::ABORTED {
+        assert!(!scene.soon.has_passed(), "told too late");
+    }
+}
+
 fn fails_to_act(scene: &Scene, me: Owner) {
     assert_eq!(scene.wait_and_act(me, Deadline::NEVER, meeting::PANICKED), meeting::PANICKED);
 }
@@ -276,6 +283,7 @@ fn after_any_death_both_others_are_released() {
 #[test]
 fn after_any_death_of_one_that_aborts_or_resets_others_can() {
     Model { cast: &[aborts, waits, aborts], preemptions: 1, ..MODEL }.check_deaths();
+    Model { cast: &[aborts, is_told_in_time], ..MODEL }.check_deaths();
     Model { cast: &[resets_and_aborts, waits_a_moment, aborts], preemptions: 1, ..MODEL }.check_deaths();
 }
 
