@@ -337,7 +337,7 @@ impl<const NEAR: usize, const FAR: usize, const WORDS: usize> Permits<NEAR, FAR,
     fn ring(&self, permits: usize) {
         // ring
         let rung = self.bell.0.fetch_add(RING, SeqCst).wrapping_add(RING);
-        if futex::wake(&self.bell.0, permits as i32) < permits {
+        if futex::wake(&self.bell.0, permits as i32) < permits as u32 {
             // quiet
             let _ = self.bell.0.compare_exchange(rung, rung & !SLEEPERS, SeqCst, Relaxed);
         }
