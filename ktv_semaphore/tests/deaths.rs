@@ -1,4 +1,5 @@
-//! SIGKILL of somebody inside: the room comes back. SIGKILL of the main process: the others finish their evening.
+//! SIGKILL of somebody inside: the room comes back. SIGKILL of the main process: the others finish their
+//! evening.
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;

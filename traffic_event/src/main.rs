@@ -44,9 +44,9 @@
 //! # Try breaking it
 //!
 //! With `--time-scale 0` the light changes as fast as it can, and a green may be over before a car that it
-//! wakes has looked up. The car is through all the same: a wait ends because the event *was* set. Python's
-//! cars would look again, see red, and drive through that red believing that they had waited for green.
-//! Or kill the light (`ps`, the first child): nobody waits for it any longer.
+//! wakes has looked up. The car is through all the same, for a wait ends because the event *was* set. (Python's
+//! `wait` looks at the flag once more, and would tell that car `False`.) Or kill the light, the first child in
+//! `ps`: nobody is left waiting for it.
 #![forbid(unsafe_code)]
 
 use shared::demo::{self, Color, Demo, Seed};

@@ -45,7 +45,7 @@ pub fn ends_quietly_without_reader(program: &str, arguments: &[&str]) {
     }
 }
 
-/// Ctrl-C after the first line ends all of it, and no file is left. For a program that has more to tell then.
+/// Ctrl-C after the first line ends all of it, and no file is left. For programs that have more to tell then.
 #[track_caller]
 pub fn ends_at_ctrl_c(program: &str, arguments: &[&str]) {
     for to_all in [true, false] {
