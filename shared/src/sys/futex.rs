@@ -37,21 +37,22 @@ pub(crate) fn wait(word: &AtomicU64, seen: u64, deadline: Deadline) -> Wait {
             libc::FUTEX_BITSET_MATCH_ANY,
         )
     };
-    match Errno::result(result) {
+    let waited = Errno::result(result);
+    // Not only after EINTR. A signal that came just before the sleep did not interrupt it: its answer has
+    // waited for the end of the slice, and must not wait for another signal.
+    signal::safe_point();
+    match waited {
         Err(Errno::ETIMEDOUT) => Wait::TimedOut,
-        Err(Errno::EINTR) => {
-            signal::safe_point();
-            Wait::LookAgain
-        }
         _ => Wait::LookAgain,
     }
 }
 
-/// `futex(FUTEX_WAKE)`: wakes at most `count` of those who sleep on the word.
-pub(crate) fn wake(word: &AtomicU64, count: i32) {
+/// `futex(FUTEX_WAKE)`: wakes at most `count` of those who sleep on the word. Returns how many it were.
+pub(crate) fn wake(word: &AtomicU64, count: i32) -> u32 {
     // SAFETY: the kernel takes the address as a key and reads nothing. It fails only for an address
     // that is not mapped, and this one is borrowed.
-    unsafe { libc::syscall(libc::SYS_futex, low_half(word), libc::FUTEX_WAKE, count) };
+    let woken = unsafe { libc::syscall(libc::SYS_futex, low_half(word), libc::FUTEX_WAKE, count) };
+    u32::try_from(woken).unwrap_or(0)
 }
 
 fn low_half(word: &AtomicU64) -> *const u32 {
