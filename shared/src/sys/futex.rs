@@ -37,12 +37,12 @@ pub(crate) fn wait(word: &AtomicU64, seen: u64, deadline: Deadline) -> Wait {
             libc::FUTEX_BITSET_MATCH_ANY,
         )
     };
-    match Errno::result(result) {
+    let waited = Errno::result(result);
+    // Not only after EINTR. A signal that came just before the sleep did not interrupt it: its answer has
+    // waited for the end of the slice, and must not wait for another signal.
+    signal::safe_point();
+    match waited {
         Err(Errno::ETIMEDOUT) => Wait::TimedOut,
-        Err(Errno::EINTR) => {
-            signal::safe_point();
-            Wait::LookAgain
-        }
         _ => Wait::LookAgain,
     }
 }

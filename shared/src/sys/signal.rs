@@ -37,6 +37,9 @@ pub(crate) fn catch(signal: Signal, answer: fn()) -> std::io::Result<()> {
         }
     };
     ANSWERS.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push((signal, answer));
+    // The registry asks the kernel for the signal before it knows whom to call: one that came in between would
+    // be nobody's. Held back, it comes when all is in place.
+    let _in_between = Blocked::all();
     // SAFETY: `note` does only what a handler may: getpid(2), an atomic store, and the emulation, which
     // is made for handlers.
     unsafe { signal_hook::low_level::register(number, note) }.map(drop)
