@@ -1,7 +1,7 @@
 //! The words of the primitives under every interleaving that counts, by loom: their source files themselves, the
 //! same text that processes run, over the atomics of loom and a kernel of the model's (`model/sys.rs`).
 //!
-//! The laws of each are in a file of its own: of the lock in `model/laws.rs`, of the event in `model/event.rs`.
+//! The laws of each are in a file of its own: of the lock in `model/laws.rs`, of the others under their names.
 
 #[path = "model/sys.rs"]
 mod sys;
@@ -9,8 +9,10 @@ mod sys;
 #[path = "../src/sync"]
 mod sync {
     mod flag;
+    mod meeting;
     mod raw;
     mod slice;
+    mod waiters;
 
     /// One look: to look more often shows the model nothing new.
     mod spin {
@@ -50,6 +52,10 @@ mod sync {
     #[path = "../../tests/model/laws.rs"]
     mod laws;
 
+    #[path = "../../tests/model/barrier.rs"]
+    mod barrier;
+    #[path = "../../tests/model/condition.rs"]
+    mod condition;
     #[path = "../../tests/model/event.rs"]
     mod event;
 }

@@ -163,6 +163,58 @@ impl Baton for SpinWord {
     }
 }
 
+/// The least that it takes to be waited for awake with a lock around it: a CAS and a swap for each turn of the
+/// lock, and a counter that says when to look again.
+pub(crate) struct SpinCondition {
+    /// A cache line each, as ours have.
+    lock: &'static AtomicU64,
+    flag: &'static AtomicU64,
+    notified: &'static AtomicU64,
+}
+
+impl SpinCondition {
+    #[inline(always)]
+    fn lock(&self) {
+        while self.lock.load(Relaxed) != 0 || self.lock.compare_exchange(0, 1, Acquire, Relaxed).is_err() {
+            hint::spin_loop();
+        }
+    }
+
+    #[inline(always)]
+    fn unlock(&self) {
+        self.lock.swap(0, Release);
+    }
+}
+
+impl Baton for SpinCondition {
+    fn new() -> SpinCondition {
+        SpinCondition { lock: bare_atomic(), flag: bare_atomic(), notified: bare_atomic() }
+    }
+
+    #[inline(always)]
+    fn give(&self) {
+        self.lock();
+        self.flag.store(1, Relaxed);
+        self.unlock();
+        self.notified.fetch_add(1, Release);
+    }
+
+    #[inline(always)]
+    fn take(&self) {
+        self.lock();
+        while self.flag.load(Relaxed) == 0 {
+            let before = self.notified.load(Relaxed);
+            self.unlock();
+            while self.notified.load(Acquire) == before {
+                hint::spin_loop();
+            }
+            self.lock();
+        }
+        self.flag.store(0, Relaxed);
+        self.unlock();
+    }
+}
+
 /// The least that it takes to be waited for asleep: a store and a wake, a look and a sleep without an end.
 pub(crate) struct FutexWord(&'static AtomicU32);
 

@@ -1,10 +1,13 @@
 //! Primitives that order what processes do: shared among those that this process forks, and among
 //! its threads.
 
+mod barrier;
+mod condition;
 mod event;
 mod flag;
 mod held;
 mod lock;
+mod meeting;
 mod permits;
 mod poison;
 mod raw;
@@ -12,7 +15,10 @@ mod reentrant;
 mod semaphore;
 mod slice;
 mod spin;
+mod waiters;
 
+pub use barrier::{Barrier, BarrierWaitResult, BrokenBarrier, BrokenCause};
+pub use condition::{Condition, Guard, WaitTimeoutResult};
 pub use event::Event;
 pub(crate) use held::guards_held;
 pub use lock::{Lock, LockGuard};

@@ -59,7 +59,7 @@ fn now() -> Duration {
 }
 
 /// The same in milliseconds, the low 32 bits.
-pub(super) fn milliseconds() -> u32 {
+pub(crate) fn milliseconds() -> u32 {
     now().as_millis() as u32
 }
 
