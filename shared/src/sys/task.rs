@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use super::clock::Deadline;
-use super::pidfd;
+use super::{pidfd, signal};
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::stat::stat;
@@ -57,9 +57,10 @@ fn notice_forks() {
         PROCESS.store(0, Relaxed);
         THREAD.set(0);
         GENERATION.fetch_add(1, Relaxed);
+        signal::in_child();
     }
     NOTICED.call_once(|| {
-        // SAFETY: the handler writes atomics and a cell without a destructor.
+        // SAFETY: the handler writes atomics and a cell without a destructor, and calls sigaction(2).
         unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
     });
 }
