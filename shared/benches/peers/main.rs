@@ -13,6 +13,7 @@ mod locks;
 mod peers;
 mod python;
 mod round;
+mod semaphores;
 mod spawn;
 mod table;
 
@@ -33,8 +34,9 @@ fn main() -> ExitCode {
         }
     }
     println!("{}\n", machine());
-    let mut rows = spawn::rows(effort);
-    rows.extend(locks::rows(effort));
+    let mut rows = if std::env::var("ONLYSEM").is_ok() { vec![] } else { spawn::rows(effort) };
+    if std::env::var("ONLYSEM").is_err() { rows.extend(locks::rows(effort)); }
+    rows.extend(semaphores::rows(effort));
     table::print(&rows);
     let judged = effort == Effort::FULL;
     if !judged {

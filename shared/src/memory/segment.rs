@@ -8,9 +8,9 @@
 use crate::sys::map::Mapping;
 use nix::errno::Errno;
 use std::fmt;
-use std::marker::PhantomData;
 use std::num::NonZeroUsize;
 use std::ops::Deref;
+use std::ptr::NonNull;
 use std::sync::Arc;
 
 /// A `T` in memory that this process shares with those it forks from now on.
@@ -19,8 +19,9 @@ use std::sync::Arc;
 /// processes have mappings of their own, so nobody counts across processes, and no count can be wrong
 /// after a death. The value is never dropped.
 pub(crate) struct Segment<T> {
+    /// Where the mapping begins: beside it, so that a look at the value takes one step and not two.
+    value: NonNull<T>,
     mapping: Arc<Mapping>,
-    value: PhantomData<T>,
 }
 
 // SAFETY: it gives out `&T` only, so it may go, and be used, wherever `&T` may.
@@ -36,7 +37,7 @@ impl<T> Segment<T> {
     pub(crate) fn new(value: T) -> Result<Segment<T>, Errno> {
         let segment = Segment::map()?;
         // SAFETY: the mapping is large enough (`map`), aligned (`FITS`) and nobody else has it yet.
-        unsafe { segment.mapping.start().cast::<T>().write(value) };
+        unsafe { segment.value.write(value) };
         Ok(segment)
     }
 
@@ -49,10 +50,29 @@ impl<T> Segment<T> {
         Segment::map()
     }
 
+    /// Maps room for a value of zeroes that has no memory yet, save what [`populate`](Self::populate) gives it.
+    ///
+    /// # Safety
+    ///
+    /// All zeroes must be a value of `T`.
+    pub(crate) unsafe fn sparse() -> Result<Segment<T>, Errno> {
+        Segment::over(Mapping::sparse)
+    }
+
+    /// Sees to it that the first `len` bytes have memory: a lack of it is an error here and not a `SIGBUS` later.
+    pub(crate) fn populate(&self, len: usize) -> Result<(), Errno> {
+        self.mapping.populate(len)
+    }
+
     fn map() -> Result<Segment<T>, Errno> {
+        Segment::over(Mapping::populated)
+    }
+
+    fn over(map: fn(NonZeroUsize) -> Result<Mapping, Errno>) -> Result<Segment<T>, Errno> {
         const { Self::FITS };
         let len = NonZeroUsize::new(size_of::<T>()).unwrap_or(NonZeroUsize::MIN);
-        Ok(Segment { mapping: Arc::new(Mapping::populated(len)?), value: PhantomData })
+        let mapping = map(len)?;
+        Ok(Segment { value: mapping.start().cast(), mapping: Arc::new(mapping) })
     }
 }
 
@@ -61,20 +81,20 @@ impl<T> Deref for Segment<T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: the constructors put a value there. What other processes may write is behind the
+        // SAFETY: the constructors put a value there, and `mapping` keeps the memory. What other processes may write is behind the
         // interior mutability of `T`: atomics, or cells that a lock guards.
-        unsafe { self.mapping.start().cast::<T>().as_ref() }
+        unsafe { self.value.as_ref() }
     }
 }
 
 impl<T> Clone for Segment<T> {
     fn clone(&self) -> Segment<T> {
-        Segment { mapping: Arc::clone(&self.mapping), value: PhantomData }
+        Segment { value: self.value, mapping: Arc::clone(&self.mapping) }
     }
 }
 
 impl<T> fmt::Debug for Segment<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Segment({:p})", self.mapping.start())
+        write!(f, "Segment({:p})", self.value)
     }
 }

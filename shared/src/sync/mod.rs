@@ -3,9 +3,11 @@
 
 mod held;
 mod lock;
+mod permits;
 mod poison;
 mod raw;
 mod reentrant;
+mod semaphore;
 mod slice;
 mod spin;
 
@@ -13,3 +15,4 @@ pub(crate) use held::guards_held;
 pub use lock::{Lock, LockGuard};
 pub use poison::{Cause, LockTimeoutError, Poisoned, TryLockError};
 pub use reentrant::{ReentrantLock, ReentrantLockGuard};
+pub use semaphore::{BoundedSemaphore, Permit, ReleaseError, Semaphore};

@@ -96,6 +96,7 @@ impl RawLock {
     }
 
     /// Who has it now, dead or alive.
+    #[inline]
     pub(super) fn owner(&self) -> Option<Owner> {
         Owner::in_word(self.word.load(Relaxed))
     }

@@ -14,7 +14,7 @@ use std::fmt;
 use std::io;
 use std::ops::Deref;
 use std::process;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 
@@ -53,15 +53,25 @@ struct Guarded<T> {
     /// The thread that has the lock, in the process that the word names; 0 for none. The word alone does not
     /// tell threads apart.
     thread: AtomicU64,
-    /// How many guards it has. Both are written by the owner alone, so `Relaxed` will do, and are set anew by
-    /// each new owner, so what a dead one left does not matter.
-    depth: AtomicU32,
+    /// How many guards it was given, and how many it gave back: the difference is the depth. Two counts, so that
+    /// neither has to wait for what the other stored a moment ago, which is what a nested lock would spend its
+    /// time on. All three are written by the owner alone, so `Relaxed` will do, and are set anew by each new
+    /// owner, so what a dead one left does not matter.
+    given: AtomicU64,
+    returned: AtomicU64,
     value: UnsafeCell<T>,
 }
 
 // SAFETY: the value is reached by the thread that owns `raw` alone, and only through `&T`. A `Plain` value
 // may be reached from any thread.
 unsafe impl<T: Plain> Sync for Guarded<T> {}
+
+impl<T> Guarded<T> {
+    #[inline]
+    fn depth(&self) -> u64 {
+        self.given.load(Relaxed).wrapping_sub(self.returned.load(Relaxed))
+    }
+}
 
 impl<T: Plain> ReentrantLock<T> {
     /// A free lock over `value`.
@@ -81,8 +91,8 @@ impl<T: Plain> ReentrantLock<T> {
     /// What `mmap(2)` says when there is no memory or the process has too many mappings (`ENOMEM`).
     pub fn try_new(value: T) -> io::Result<ReentrantLock<T>> {
         let (raw, poison) = (RawLock::new(), Poison::none());
-        let (thread, depth) = (AtomicU64::new(0), AtomicU32::new(0));
-        let guarded = Guarded { raw, poison, thread, depth, value: UnsafeCell::new(value) };
+        let [thread, given, returned] = [const { AtomicU64::new(0) }; 3];
+        let guarded = Guarded { raw, poison, thread, given, returned, value: UnsafeCell::new(value) };
         Ok(ReentrantLock { shared: Segment::new(guarded)? })
     }
 
@@ -92,15 +102,11 @@ impl<T: Plain> ReentrantLock<T> {
     ///
     /// [`Poisoned`] if an earlier owner panicked or died while it held the lock. The lock *is* taken then,
     /// and the guard inside the error.
-    ///
-    /// # Panics
-    ///
-    /// If this thread has it four billion times already.
     #[inline]
     #[doc(alias = "acquire")]
     pub fn lock(&self) -> Result<ReentrantLockGuard<'_, T>, Poisoned<ReentrantLockGuard<'_, T>>> {
         match self.enter(|raw, me| raw.lock(me, Deadline::NEVER)) {
-            Some(depth) => self.guard(depth),
+            Some(held) => self.guard(held),
             None => unreachable!("a wait without a deadline ends with the lock"),
         }
     }
@@ -113,7 +119,7 @@ impl<T: Plain> ReentrantLock<T> {
     #[inline]
     pub fn try_lock(&self) -> Result<ReentrantLockGuard<'_, T>, TryLockError<ReentrantLockGuard<'_, T>>> {
         match self.enter(|raw, me| raw.try_lock(me)) {
-            Some(depth) => Ok(self.guard(depth)?),
+            Some(held) => Ok(self.guard(held)?),
             None => Err(TryLockError::WouldBlock),
         }
     }
@@ -130,7 +136,7 @@ impl<T: Plain> ReentrantLock<T> {
         timeout: Duration,
     ) -> Result<ReentrantLockGuard<'_, T>, LockTimeoutError<ReentrantLockGuard<'_, T>>> {
         match self.enter(|raw, me| raw.lock(me, Deadline::after(timeout))) {
-            Some(depth) => Ok(self.guard(depth)?),
+            Some(held) => Ok(self.guard(held)?),
             None => Err(LockTimeoutError::Timeout),
         }
     }
@@ -153,30 +159,34 @@ impl<T: Plain> ReentrantLock<T> {
         self.shared.poison.clear();
     }
 
-    /// One level deeper if this thread has the lock, else through `take`. Returns the new depth.
+    /// One level deeper if this thread has the lock, else through `take`.
     #[inline]
-    fn enter(&self, take: impl FnOnce(&RawLock, Owner) -> Option<Taken>) -> Option<u32> {
-        let me = Owner::current();
-        // Only this thread writes its number, and it takes it away before it gives the lock back. So if its
-        // number is there and its process has the lock, it has the lock: a number that a dead owner left is
-        // another's, since no two threads ever have the same.
+    fn enter(&self, take: impl FnOnce(&RawLock, Owner) -> Option<Taken>) -> Option<Held> {
+        // Only this thread writes its number, when it has the lock, and it takes it away before it gives the lock
+        // back. So if its number is there it has the lock: a number that a dead owner left is another's, since
+        // no two threads ever have the same.
+        if self.shared.thread.load(Relaxed) == task::thread() {
+            self.shared.given.store(self.shared.given.load(Relaxed).wrapping_add(1), Relaxed);
+            return Some(Held::one_more());
+        }
+        self.enter_first(take)
+    }
+
+    #[inline(never)]
+    fn enter_first(&self, take: impl FnOnce(&RawLock, Owner) -> Option<Taken>) -> Option<Held> {
         let shared = &self.shared;
-        if shared.raw.owner() == Some(me) && shared.thread.load(Relaxed) == task::thread() {
-            let deeper = self.shared.depth.load(Relaxed).checked_add(1);
-            return Some(deeper.expect("a ReentrantLock taken four billion times by one thread"));
+        if let Taken::From(dead) = take(&shared.raw, Owner::current())? {
+            shared.poison.set(Cause::OwnerDied { pid: dead.pid() });
         }
-        if let Taken::From(dead) = take(&self.shared.raw, me)? {
-            self.shared.poison.set(Cause::OwnerDied { pid: dead.pid() });
-        }
-        self.shared.thread.store(task::thread(), Relaxed);
-        Some(1)
+        shared.thread.store(task::thread(), Relaxed);
+        shared.given.store(1, Relaxed);
+        shared.returned.store(0, Relaxed);
+        Some(Held::one_more())
     }
 
     #[inline]
-    fn guard(&self, depth: u32) -> Result<ReentrantLockGuard<'_, T>, Poisoned<ReentrantLockGuard<'_, T>>> {
-        self.shared.depth.store(depth, Relaxed);
-        let was_panicking = thread::panicking();
-        let guard = ReentrantLockGuard { lock: self, was_panicking, held: Held::one_more() };
+    fn guard(&self, held: Held) -> Result<ReentrantLockGuard<'_, T>, Poisoned<ReentrantLockGuard<'_, T>>> {
+        let guard = ReentrantLockGuard { lock: self, was_panicking: thread::panicking(), held };
         match self.shared.poison.cause() {
             None => Ok(guard),
             Some(cause) => Err(Poisoned::new(guard, cause)),
@@ -194,7 +204,7 @@ impl<T: Plain> Clone for ReentrantLock<T> {
 impl<T: Plain> fmt::Debug for ReentrantLock<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let owner = self.shared.raw.owner();
-        let depth = if owner.is_some() { self.shared.depth.load(Relaxed) } else { 0 };
+        let depth = if owner.is_some() { self.shared.depth() } else { 0 };
         let mut text = debug_lock(f, "ReentrantLock", owner, self.poison());
         text.field("depth", &depth).finish_non_exhaustive()
     }
@@ -226,14 +236,11 @@ impl<T: Plain> Drop for ReentrantLockGuard<'_, T> {
         if thread::panicking() && !self.was_panicking {
             shared.poison.set(Cause::Panicked { pid: process::id() });
         }
+        shared.returned.store(shared.returned.load(Relaxed).wrapping_add(1), Relaxed);
         self.held.one_less();
-        match shared.depth.load(Relaxed) {
-            // 0 cannot be, unless another process has overwritten it: then giving back is the safe side.
-            0 | 1 => {
-                shared.thread.store(0, Relaxed);
-                shared.raw.unlock();
-            }
-            deeper => shared.depth.store(deeper - 1, Relaxed),
+        if shared.depth() == 0 {
+            shared.thread.store(0, Relaxed);
+            shared.raw.unlock();
         }
     }
 }

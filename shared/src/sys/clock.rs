@@ -58,6 +58,11 @@ fn now() -> Duration {
     clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from)
 }
 
+/// The same in milliseconds, the low 32 bits.
+pub(super) fn milliseconds() -> u32 {
+    now().as_millis() as u32
+}
+
 /// `clock_nanosleep(2)`: sleeps until the deadline, running the handlers of signals as they come.
 pub(crate) fn sleep_until(deadline: Deadline) {
     signal::safe_point(); // Also when there is nothing to sleep.

@@ -50,11 +50,12 @@ pub(crate) fn wait(word: &AtomicU64, seen: u64, deadline: Deadline) -> Wait {
     waited
 }
 
-/// `futex(FUTEX_WAKE)`: wakes at most `count` of those who sleep on the word.
-pub(crate) fn wake(word: &AtomicU64, count: i32) {
+/// `futex(FUTEX_WAKE)`: wakes at most `count` of those who sleep on the word. Returns how many it were.
+pub(crate) fn wake(word: &AtomicU64, count: i32) -> u32 {
     // SAFETY: the kernel takes the address as a key and reads nothing. It fails only for an address
     // that is not mapped, and this one is borrowed.
-    unsafe { libc::syscall(libc::SYS_futex, low_half(word), libc::FUTEX_WAKE, count) };
+    let woken = unsafe { libc::syscall(libc::SYS_futex, low_half(word), libc::FUTEX_WAKE, count) };
+    u32::try_from(woken).unwrap_or(0)
 }
 
 fn low_half(word: &AtomicU64) -> *const u32 {

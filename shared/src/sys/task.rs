@@ -1,7 +1,7 @@
 //! Tasks, as the kernel calls what it schedules: forking them, counting them, telling them apart.
 #![allow(unsafe_code)]
 
-use super::clock::Deadline;
+use super::clock::{self, Deadline};
 use super::{pidfd, signal};
 use nix::errno::Errno;
 use nix::libc;
@@ -66,13 +66,16 @@ fn notice_forks() {
 }
 
 /// A number for the calling thread that no other thread has, in no process, ever: its id and start time.
+/// Never 0.
 #[inline]
 pub(crate) fn thread() -> u64 {
     #[cold]
     fn find_out() -> u64 {
         notice_forks();
         let tid = nix::unistd::gettid().as_raw() as u32;
-        let number = number(tid, start_time("/proc/thread-self/stat"));
+        // Without /proc the time of this first question will do: it is nobody else's business.
+        let start = start_time("/proc/thread-self/stat").unwrap_or_else(clock::milliseconds);
+        let number = number(tid, Some(start));
         THREAD.set(number);
         number
     }
