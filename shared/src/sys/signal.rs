@@ -12,14 +12,14 @@
 //! was caught does what it does by default, and what was noted is forgotten ([`in_child`]).
 #![allow(unsafe_code)]
 
-use super::task;
+use super::task::Owner;
 use nix::errno::Errno;
 use nix::libc::{self, c_int};
 use std::fmt;
 use std::mem::{self, MaybeUninit};
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, Once, OnceLock, PoisonError};
 
 /// A set of signals as the kernel has it: bit n - 1 for signal n, of which there are 64.
 pub(crate) type Set = u64;
@@ -40,10 +40,11 @@ static RUNNING: AtomicU64 = AtomicU64::new(0);
 /// The kernel's handler: `signal-hook`'s, the same for every signal.
 static HOOK: OnceLock<KernelAction> = OnceLock::new();
 
-static ANSWERS: Mutex<Answers> = Mutex::new(Answers { generation: 0, registered: 0, by_number: Vec::new() });
+static ANSWERS: Mutex<Answers> = Mutex::new(Answers { owner: None, registered: 0, by_number: Vec::new() });
 
 struct Answers {
-    generation: u32,
+    /// The process whose answers these are.
+    owner: Option<Owner>,
     /// Those that `signal-hook` knows, in this process and in its ancestors.
     registered: Set,
     by_number: Vec<(c_int, Handler)>,
@@ -136,8 +137,8 @@ fn put(number: c_int, action: KernelAction) -> Result<(), Errno> {
 /// The table of this process, locked.
 fn answers() -> MutexGuard<'static, Answers> {
     let mut answers = ANSWERS.lock().unwrap_or_else(PoisonError::into_inner);
-    if answers.generation != task::generation() {
-        answers.generation = task::generation();
+    if answers.owner != Some(Owner::current()) {
+        answers.owner = Some(Owner::current());
         // The parent's are forgotten, not dropped: what they have captured is not ours to end.
         mem::forget(mem::take(&mut answers.by_number));
     }
@@ -194,6 +195,7 @@ pub(crate) fn set(number: c_int, new: Disposition) -> Result<Disposition, Errno>
     let mut answers = answers();
     let old = answers.disposition(number)?;
     if let Disposition::Handle(handler) = new {
+        notice_forks();
         match old {
             Disposition::Foreign(_) => SHARED.fetch_or(this, Relaxed),
             Disposition::Handle(_) => 0, // As it was.
@@ -280,10 +282,20 @@ pub(crate) fn take_pending(set: Set) -> Option<c_int> {
     }
 }
 
+/// `pthread_atfork(3)`: in each child, however `fork(3)` came to be called, [`in_child`] runs first. Without a
+/// handler there is nothing to undo, and children pay nothing.
+fn notice_forks() {
+    static NOTICED: Once = Once::new();
+    NOTICED.call_once(|| {
+        // SAFETY: the handler does atomic operations, and calls sigaction(2).
+        unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+    });
+}
+
 /// In a new child, on its only thread: nothing is caught here, and nothing has come.
 ///
 /// A signal that somebody else handles as well is left to him.
-pub(super) fn in_child() {
+extern "C" fn in_child() {
     let mut left = CAUGHT.load(Relaxed);
     // Looked at first: after a fork, to write is dear.
     if left == 0 {
