@@ -123,6 +123,7 @@ fn sig_01_what_cannot_be_handled_is_refused() {
         let before = signal::default(signal).unwrap(); // Rust's own handler, for stack overflows
         signal::set(signal, before).unwrap();
     }
+    assert_eq!(process::spawn(|| Signal::SIGTERM).join(), Ok(Signal::SIGTERM), "it can be a child's value");
     let told = signal::handle(Signal::SIGKILL, || ()).unwrap_err().to_string();
     assert_eq!(told, "SIGKILL can be neither handled nor ignored");
     for number in 1..=64 {

@@ -11,7 +11,7 @@ use nix::libc;
 use shared::memory::Shared;
 use shared::process::signal::{self, Signal};
 use shared::process::{self, JoinHandle};
-use shared::sync::{Lock, LockTimeoutError, ReentrantLock};
+use shared::sync::{Lock, LockTimeoutError, ReentrantLock, Semaphore};
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
@@ -31,6 +31,7 @@ struct World {
     reentrant: ReentrantLock<()>,
     holder: JoinHandle<()>,
     free: Lock<()>,
+    none: Semaphore,
 }
 
 /// A call that is to take the whole time. `false`: it ended otherwise than it should.
@@ -54,6 +55,18 @@ const CALLS: &[(&str, Call)] = &[
             eventually("the child holds it", || held.load(SeqCst));
             lock.lock().is_ok()
         })
+    }),
+    ("Semaphore::acquire_timeout", |world, time| world.none.acquire_timeout(time).is_none()),
+    ("Semaphore::acquire", |world, time| {
+        let none = &world.none;
+        process::scope(|s| {
+            s.spawn(|| {
+                thread::sleep(time);
+                none.release(1).unwrap();
+            });
+            none.acquire().forget();
+        });
+        none.available() == 0
     }),
     ("JoinHandle::wait_timeout", |world, time| !world.holder.wait_timeout(time)),
     ("JoinHandle::join", |_, time| process::spawn(move || thread::sleep(time)).join() == Ok(())),
@@ -108,7 +121,7 @@ impl World {
             })
         };
         eventually("it is all taken", || ready.load(SeqCst));
-        let world = World { lock, reentrant, holder, free: Lock::new(()) };
+        let world = World { lock, reentrant, holder, free: Lock::new(()), none: Semaphore::new(0) };
         f(&world);
         done.store(true, SeqCst);
         assert_eq!(world.holder.join(), Ok(()));

@@ -26,9 +26,10 @@
 //!
 //! # Beside others
 //!
-//! Handlers are installed through `signal-hook`. One that others have installed before goes on being called. Who
-//! uses `signal-hook` as well should not call [`default`] or [`ignore`] for the same signal: it would
-//! not notice.
+//! Handlers are installed through `signal-hook`. One that others have installed before goes on being called.
+//! `signal-hook` asks the kernel for a signal only once: who uses it directly, for a signal that this library
+//! handles too, would not notice that the handler was taken away, by [`default`] or [`ignore`] or because this is
+//! a child.
 //!
 //! ```
 //! use shared::process::{self, signal, signal::Signal};
@@ -43,6 +44,7 @@
 use crate::sys::clock::Deadline;
 use crate::sys::{mask, pidfd, signal};
 use nix::libc;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::io;
 use std::os::fd::AsFd;
@@ -60,7 +62,8 @@ pub use crate::sys::signal::{Disposition, Foreign, Handler};
 /// assert_eq!(Signal::try_from(64).unwrap().to_string(), "signal 64");
 /// assert!(Signal::try_from(65).is_err());
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "i32", into = "i32")]
 pub struct Signal(i32);
 
 /// The number of the last one.

@@ -29,8 +29,8 @@
 //!
 //! # Try breaking it
 //!
-//! Put the two threads into the same `MyThread`-less form, `std::thread::spawn`, and drop the handles: then every
-//! thread is a daemon, for a Rust program ends with its `main`. It is the struct that waits.
+//! Use `std::thread::spawn` in the place of `MyThread`: then both are daemons, for a Rust program ends with its
+//! `main`, whoever else is at work. It is the struct that waits.
 #![forbid(unsafe_code)]
 
 use shared::demo::{self, Demo};
