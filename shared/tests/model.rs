@@ -8,6 +8,8 @@ mod sys;
 
 #[path = "../src/sync"]
 mod sync {
+    mod bell;
+    mod permits;
     mod raw;
     mod slice;
 
@@ -20,4 +22,6 @@ mod sync {
 
     #[path = "../../tests/model/laws.rs"]
     mod laws;
+    #[path = "../../tests/model/semaphore.rs"]
+    mod semaphore;
 }

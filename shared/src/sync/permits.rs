@@ -9,27 +9,13 @@
 //! └───────────────┴──────┴──────────┴─────────────┘
 //!
 //! take      FREE          => me             CAS
-//! give      me            => FREE           swap; then a look at the bell
+//! give      me            => FREE           swap; then rings the bell
 //! forget    me            => EMPTY          swap
 //! reserve   EMPTY         => me + RESERVED  CAS, by who makes permits, until he has room for all of them
-//! make      me + RESERVED => FREE           swap; when all are made, a look at the bell
+//! make      me + RESERVED => FREE           swap; when all are made, rings the bell
 //! undo      me + RESERVED => EMPTY          swap, when there was no room for all of them
 //! recover   dead          => FREE           CAS, once the owner's end is proved
 //!           dead + RESERVED => EMPTY
-//! ```
-//!
-//! # The bell, on which they sleep
-//!
-//! ```text
-//!  63              32 31          1      0
-//! ┌──────────────────┬─────────────┬──────────┐
-//! │  announcements   │    rings    │ SLEEPERS │
-//! └──────────────────┴─────────────┴──────────┘
-//!                    the half on which they sleep
-//!
-//! announce  one announcement more, + SLEEPERS   CAS, before every sleep and before every "none"
-//! ring      one ring more                       fetch_add, by who gave and saw SLEEPERS; then wakes one
-//! quiet     - SLEEPERS                          CAS, by who rang and woke nobody, if nothing has changed since
 //! ```
 //!
 //! # Why it is right
@@ -40,11 +26,8 @@
 //! one another ([`Owner`]): of many who proved the death one succeeds, once. A maker of permits has room for
 //! all before he makes the first. Dead before, he has made none; dead among them, some; more than all, never.
 //!
-//! *Nobody sleeps beside a free permit.* Who gives frees the slot, then looks at the bell; who wants to sleep
-//! announces himself at the bell, then looks at the slots. All four are `SeqCst`, so one of them sees the other.
-//! Each permit given rings and wakes one, and the mark stays for the others. It goes when a ring finds nobody
-//! asleep, unless somebody has announced himself since: one on his way to sleep either announced himself
-//! after the ring, which changed the bell and keeps the mark, or before, and then the ring keeps him awake.
+//! *Nobody sleeps beside a free permit.* Who gives one rings the [`Bell`]; who wants to sleep announces himself
+//! there and then scans the slots.
 //!
 //! *"None" is the truth.* A scan that finds nothing proves little, for a permit may be given behind it while
 //! another is taken before it. So who is about to say "none" announces himself, scans, and listens whether it
@@ -58,6 +41,7 @@
 //! *Whoever dies* between a swap and its ring, or having been woken, takes a wake-up along: then the others
 //! sleep until their slice ends ([`Slice`]), and look at the slots and at the owners' lives.
 
+use super::bell::Bell;
 use super::slice::Slice;
 use super::spin;
 use crate::sys::atomic::{
@@ -65,49 +49,35 @@ use crate::sys::atomic::{
     Ordering::{Acquire, Relaxed, Release, SeqCst},
 };
 use crate::sys::clock::Deadline;
-use crate::sys::futex::{self, Wait};
+use crate::sys::futex::Wait;
 use crate::sys::task::Owner;
 use std::collections::BTreeMap;
 use std::iter;
-use std::mem::offset_of;
 
 const EMPTY: u64 = 0;
 const FREE: u64 = 1 << 31;
 const RESERVED: u64 = 1 << 30;
 
-const SLEEPERS: u64 = 1;
-/// (When they overflow they change the announcements, which is no harm.)
-const RING: u64 = 2;
-const ANNOUNCEMENT: u64 = 1 << 32;
-
-/// A word that shares its cache line, and the one that is fetched along with it, with no other.
+/// What shares its cache line, and the one that is fetched along with it, with nothing else.
 #[derive(Debug)]
 #[repr(align(128))]
-pub(super) struct Line(pub(super) AtomicU64);
+pub(super) struct Line<T>(pub(super) T);
 
 /// `NEAR` slots on lines of their own and then `FAR` dense ones with a map of `WORDS` words. All zeroes has no
 /// permit.
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Permits<const NEAR: usize, const FAR: usize, const WORDS: usize> {
-    pub(super) bell: Line,
+    pub(super) bell: Line<Bell>,
     /// So many slots, from the first, have ever been in use: nobody looks further. It grows before they do.
-    pub(super) extent: Line,
-    pub(super) near: [Line; NEAR],
+    pub(super) extent: Line<AtomicU64>,
+    pub(super) near: [Line<AtomicU64>; NEAR],
     /// A bit for each far slot, set at least while it is free.
     pub(super) map: [AtomicU64; WORDS],
     pub(super) far: [AtomicU64; FAR],
 }
 
 impl<const NEAR: usize, const FAR: usize, const WORDS: usize> Permits<NEAR, FAR, WORDS> {
-    /// The bytes, from the first, in which so many slots lie and all that belongs to them.
-    pub(super) fn room_for(slots: usize) -> usize {
-        match slots.checked_sub(NEAR) {
-            None | Some(0) => offset_of!(Self, near) + slots * size_of::<Line>(),
-            Some(far) => offset_of!(Self, far) + far * size_of::<AtomicU64>(),
-        }
-    }
-
     /// Takes a permit, the one in the slot `home` if it can, waiting at most until the deadline. Returns
     /// the slot. `None`: not by then.
     #[inline]
@@ -126,9 +96,7 @@ impl<const NEAR: usize, const FAR: usize, const WORDS: usize> Permits<NEAR, FAR,
     #[inline]
     pub(super) fn give(&self, slot: usize) {
         self.free(slot);
-        if self.bell.0.load(SeqCst) & SLEEPERS != 0 {
-            self.ring(1);
-        }
+        self.bell.0.ring(1);
     }
 
     /// Does away with the permit in this slot, which the caller holds.
@@ -151,9 +119,7 @@ impl<const NEAR: usize, const FAR: usize, const WORDS: usize> Permits<NEAR, FAR,
         if let Ok(true) = there_is_room {
             // make
             reserved.iter().for_each(|&slot| self.free(slot));
-            if self.bell.0.load(SeqCst) & SLEEPERS != 0 {
-                self.ring(n);
-            }
+            self.bell.0.ring(n);
         } else {
             for slot in reserved {
                 // undo
@@ -176,11 +142,11 @@ impl<const NEAR: usize, const FAR: usize, const WORDS: usize> Permits<NEAR, FAR,
         let mut slice = Slice::first();
         let mut look_round = deadline.at_most(slice.next());
         loop {
-            let seen = self.announce();
+            let heard = self.bell.0.announce();
             if let Some(slot) = self.take(me, home) {
                 return Some(slot);
             }
-            let waited = futex::wait(&self.bell.0, seen, look_round);
+            let waited = self.bell.0.sleep(heard, look_round);
             if look_round.has_passed() {
                 if deadline.has_passed() {
                     return self.take_or_be_sure(me, home);
@@ -206,16 +172,20 @@ impl<const NEAR: usize, const FAR: usize, const WORDS: usize> Permits<NEAR, FAR,
         taken
     }
 
-    /// `None` is the truth: there was a moment in which no permit was free, and no dead one had any.
+    /// `None` is the truth: there was a moment in which no permit was free, and those of who was dead before had
+    /// come back.
     #[cold]
     fn take_or_be_sure(&self, me: Owner, home: usize) -> Option<usize> {
+        if let Some(slot) = self.take(me, home) {
+            return Some(slot);
+        }
         loop {
-            let seen = self.announce();
+            self.recover(me);
+            let heard = self.bell.0.announce();
             if let Some(slot) = self.take(me, home) {
                 return Some(slot);
             }
-            let has_rung = self.bell.0.load(SeqCst) as u32 != seen as u32;
-            if !has_rung && self.recover(me) == 0 {
+            if !self.bell.0.has_rung_since(heard) {
                 return None;
             }
         }
@@ -279,7 +249,7 @@ impl<const NEAR: usize, const FAR: usize, const WORDS: usize> Permits<NEAR, FAR,
             }
         }
         if free != 0 {
-            self.ring(free);
+            self.bell.0.ring(free);
         }
         free + empty
     }
@@ -316,30 +286,6 @@ impl<const NEAR: usize, const FAR: usize, const WORDS: usize> Permits<NEAR, FAR,
             } else if self.recover(me) == 0 {
                 return Ok(false);
             }
-        }
-    }
-
-    /// Says that somebody may be about to sleep. Returns the bell as it is then.
-    fn announce(&self) -> u64 {
-        let mut seen = self.bell.0.load(Relaxed);
-        loop {
-            let announced = (seen | SLEEPERS).wrapping_add(ANNOUNCEMENT);
-            // announce
-            match self.bell.0.compare_exchange(seen, announced, SeqCst, Relaxed) {
-                Ok(_) => return announced,
-                Err(now) => seen = now,
-            }
-        }
-    }
-
-    /// Wakes so many, for so many permits.
-    #[cold]
-    fn ring(&self, permits: usize) {
-        // ring
-        let rung = self.bell.0.fetch_add(RING, SeqCst).wrapping_add(RING);
-        if futex::wake(&self.bell.0, permits as i32) < permits as u32 {
-            // quiet
-            let _ = self.bell.0.compare_exchange(rung, rung & !SLEEPERS, SeqCst, Relaxed);
         }
     }
 
