@@ -17,7 +17,7 @@ use std::time::Duration;
 ///
 /// * **Sharing.** Every child forked after the semaphore was made has it, and so has every thread. Cloning
 ///   gives another handle to the same semaphore. It takes one mapping of shared memory (4 KiB, and more
-///   from 30 permits on), no descriptor and no name.
+///   from 31 permits on), no descriptor and no name.
 /// * **Waiting.** [`acquire`](Self::acquire) blocks: awake for some microseconds, then asleep. It is not
 ///   fair: who comes first need not be served first. `release` never blocks.
 /// * **At drop** of a [`Permit`] another may have it. At drop of the last handle in a process the memory is
