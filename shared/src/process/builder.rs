@@ -171,8 +171,7 @@ impl Builder {
         // What is still buffered would otherwise be printed by both.
         let _ = std::io::stdout().flush();
 
-        let who = identity::mine().next_child(self.name, self.daemon);
-        let (name, daemon) = (who.name.clone(), who.daemon);
+        let (expecting, name) = identity::mine().expect_child(self.name, self.daemon);
         let waits_to_go = signal::is_ignored(Signal::SIGCHLD);
         let parent = std::process::id();
         let dies_with_parent = self.daemon || self.ends_with_parent;
@@ -192,12 +191,21 @@ impl Builder {
                 let report = &report;
                 let null = OwnedFd::from(null);
                 child::live(
-                    Birth { who, parent, dies_with_parent, waits_to_go, null, report, panics_noted, blocked },
+                    Birth {
+                        expecting,
+                        parent,
+                        dies_with_parent,
+                        waits_to_go,
+                        null,
+                        report,
+                        panics_noted,
+                        blocked,
+                    },
                     f,
                 )
             }
             Ok(Some(pid)) => {
-                drop((panics_noted, null));
+                drop((expecting, panics_noted, null));
                 let pidfd = pidfd::open(pid).map_err(|errno| {
                     pidfd::abandon(pid);
                     report.give_back(false);
@@ -206,7 +214,7 @@ impl Builder {
                 if waits_to_go {
                     report.let_child_go();
                 }
-                let child = CHILDREN.lock().add(Process::new(pid, name, daemon), pidfd, report);
+                let child = CHILDREN.lock().add(Process::new(pid, name, self.daemon), pidfd, report);
                 leave_generator_to_child();
                 Ok((Arc::clone(&child), JoinHandle::new(child)))
             }

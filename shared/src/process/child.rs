@@ -2,7 +2,7 @@
 
 use super::children::close_siblings;
 use super::exit::{FAILED, leave};
-use super::identity::{self, Identity};
+use super::identity::Expecting;
 use super::panics::{self, PanicsNoted};
 use super::report::Report;
 use crate::channel::Message;
@@ -17,7 +17,8 @@ use std::panic::{self, AssertUnwindSafe};
 
 /// What a child is born with.
 pub(super) struct Birth<'a> {
-    pub(super) who: Identity,
+    /// It finds out who it is when it asks.
+    pub(super) expecting: Expecting,
     /// The pid of its parent, when that forked.
     pub(super) parent: u32,
     pub(super) dies_with_parent: bool,
@@ -43,9 +44,8 @@ where
     // Below this frame lie the parent's frames. Nothing may ever unwind into them.
     let _never_unwind = LeaveOnUnwind;
     bind_to_parent(&birth);
-    mem::forget(birth.panics_noted);
+    mem::forget((birth.expecting, birth.panics_noted));
     close_siblings();
-    identity::mine().become_child(birth.who);
     // Standard input is one stream, and it is the parent's: as in Python, a child reads from /dev/null. (What
     // the parent has read ahead lies in a buffer that cannot be emptied here: the parent may hold its lock.)
     task::read_from(birth.null);
@@ -63,6 +63,7 @@ where
 }
 
 /// `prctl(PR_SET_PDEATHSIG)`, and a look whether it came too late.
+#[inline]
 fn bind_to_parent(birth: &Birth<'_>) {
     let orphaned = || getppid().as_raw() as u32 != birth.parent;
     if birth.dies_with_parent && (prctl::set_pdeathsig(Signal::SIGKILL).is_err() || orphaned()) {

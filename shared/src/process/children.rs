@@ -6,13 +6,13 @@ use super::report::{Report, Said};
 use crate::channel::Message;
 use crate::sys::clock::{self, Deadline};
 use crate::sys::pidfd::{self, Status};
-use crate::sys::task;
+use crate::sys::task::Owner;
 use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
 use std::io;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -27,8 +27,7 @@ const GRACE: Duration = Duration::from_millis(500);
 pub(super) struct Child {
     /// Its place among the children: the n-th that its parent started.
     serial: u64,
-    /// That of its parent.
-    generation: u32,
+    parent: Owner,
     pub(super) process: Process,
     /// Closed by hand, since a fork closes its copy while there still are records of it.
     pidfd: ManuallyDrop<OwnedFd>,
@@ -101,7 +100,7 @@ impl Child {
     }
 
     fn is_mine(&self) -> bool {
-        self.generation == task::generation()
+        self.parent.is_me()
     }
 
     fn close(&self) {
@@ -138,9 +137,16 @@ pub(super) struct Children {
 /// The children of this process.
 pub(super) static CHILDREN: Own<Children> = Own::new(Children::none());
 
+/// How many are in the list.
+static LISTED: AtomicUsize = AtomicUsize::new(0);
+
 /// In a new child, first of all: closes the descriptors of its siblings. The records stay as they are, for
 /// to write to them would copy their pages.
 pub(super) fn close_siblings() {
+    // To lock the list would copy its page: not where there is nothing in it.
+    if LISTED.load(Relaxed) == 0 {
+        return;
+    }
     if let Some(siblings) = CHILDREN.of_parent() {
         pidfd::close_all(siblings.by_serial.values().map(|sibling| sibling.pidfd.as_raw_fd()));
     }
@@ -161,7 +167,7 @@ impl Children {
         self.started += 1;
         let child = Arc::new(Child {
             serial: self.started,
-            generation: task::generation(),
+            parent: Owner::current(),
             process,
             pidfd: ManuallyDrop::new(pidfd),
             report,
@@ -169,12 +175,14 @@ impl Children {
             joined: AtomicBool::new(false),
         });
         self.by_serial.insert(child.serial, Arc::clone(&child));
+        LISTED.store(self.by_serial.len(), Relaxed);
         child
     }
 
     pub(super) fn remove(&mut self, child: &Child) {
         if child.is_mine() {
             self.by_serial.remove(&child.serial);
+            LISTED.store(self.by_serial.len(), Relaxed);
         }
     }
 
@@ -203,10 +211,6 @@ impl Children {
             self.remove(&child);
         }
     }
-
-    fn all(&self) -> Vec<Arc<Child>> {
-        self.by_serial.values().cloned().collect()
-    }
 }
 
 /// The children of this process that have not ended: Python's `active_children`. Those whose handle was
@@ -228,6 +232,11 @@ pub fn active_children() -> Vec<Process> {
     alive.map(|child| child.process.clone()).collect()
 }
 
+/// All that this process has listed.
+fn list() -> Vec<Arc<Child>> {
+    CHILDREN.lock_if_used().map_or_else(Vec::new, |children| children.by_serial.values().cloned().collect())
+}
+
 /// Ends these daemons: asks them by SIGTERM, and after a moment kills who is left.
 pub(super) fn end_daemons(daemons: &[Arc<Child>]) {
     if daemons.is_empty() {
@@ -247,8 +256,7 @@ pub(super) fn end_daemons(daemons: &[Arc<Child>]) {
 
 /// The end of this process's family, in Python's order: daemons are terminated, the others waited for.
 pub(super) fn end_all() {
-    let (daemons, others): (Vec<_>, Vec<_>) =
-        CHILDREN.lock().all().into_iter().partition(|child| child.process.is_daemon());
+    let (daemons, others): (Vec<_>, Vec<_>) = list().into_iter().partition(|child| child.process.is_daemon());
     end_daemons(&daemons);
     for child in others {
         child.wait(Deadline::NEVER);
@@ -258,7 +266,7 @@ pub(super) fn end_all() {
 /// Kills all children and waits for their end.
 #[cfg(feature = "demo")]
 pub(crate) fn kill_all() {
-    let all = CHILDREN.lock().all();
+    let all = list();
     for child in &all {
         let _ = child.signal(Signal::SIGKILL);
     }

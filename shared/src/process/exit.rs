@@ -89,7 +89,7 @@ fn finish() {
     // A panic is told by the panic hook, and must not keep the rest from being done.
     let _ = catch_unwind(children::end_all);
     // Taken one by one, with the table unlocked while each runs: a hook may register another.
-    while let Some(hook) = { HOOKS.lock().pop() } {
+    while let Some(hook) = HOOKS.lock_if_used().and_then(|mut hooks| hooks.pop()) {
         let _ = catch_unwind(AssertUnwindSafe(hook));
     }
 }

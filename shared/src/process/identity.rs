@@ -2,6 +2,7 @@
 
 use crate::sys::clock::Deadline;
 use crate::sys::pidfd;
+use crate::sys::task::Owner;
 use nix::unistd::getppid;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process;
@@ -40,7 +41,7 @@ impl Process {
     }
 }
 
-/// What this process knows of itself. A fork copies it; the child writes its own.
+/// What a process knows of itself.
 #[derive(Debug)]
 pub(super) struct Identity {
     pub(super) name: String,
@@ -53,18 +54,38 @@ pub(super) struct Identity {
     started: u32,
 }
 
-static IDENTITY: Mutex<Option<Identity>> = Mutex::new(None);
+/// This process, and the child that it is forking.
+///
+/// The child does not write down who it is: to do so would copy a page for every child, and most never ask.
+/// It finds out when it does: where `whose` is not itself, it is the `next` of that process. (One that was
+/// forked by other means finds nobody there, and goes on as a copy.)
+struct Identities {
+    whose: u64,
+    me: Option<Identity>,
+    next: Option<Identity>,
+}
+
+static IDENTITIES: Mutex<Identities> = Mutex::new(Identities { whose: 0, me: None, next: None });
+
+fn lock() -> MutexGuard<'static, Identities> {
+    IDENTITIES.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// The identity of this process, locked.
-pub(super) struct Mine(MutexGuard<'static, Option<Identity>>);
+pub(super) struct Mine(MutexGuard<'static, Identities>);
 
 pub(super) fn mine() -> Mine {
-    Mine(IDENTITY.lock().unwrap_or_else(PoisonError::into_inner))
+    let mut all = lock();
+    if !Owner::in_word(all.whose).is_some_and(Owner::is_me) {
+        all.whose = Owner::current().to_word();
+        all.me = all.next.take().or_else(|| all.me.take());
+    }
+    Mine(all)
 }
 
 impl Mine {
     pub(super) fn get(&mut self) -> &mut Identity {
-        self.0.get_or_insert_with(|| Identity {
+        self.0.me.get_or_insert_with(|| Identity {
             name: "MainProcess".to_owned(),
             daemon: false,
             number: String::new(),
@@ -73,25 +94,26 @@ impl Mine {
         })
     }
 
-    /// The identity of this process's next child.
-    pub(super) fn next_child(&mut self, name: Option<String>, daemon: bool) -> Identity {
+    /// Gives this process's next child its identity, for the fork that follows. Returns its name.
+    pub(super) fn expect_child(mut self, name: Option<String>, daemon: bool) -> (Expecting, String) {
         let me = self.get();
         me.started += 1;
         let colon = if me.number.is_empty() { "" } else { ":" };
         let number = format!("{}{colon}{}", me.number, me.started);
-        Identity {
-            name: name.unwrap_or_else(|| format!("Process-{number}")),
-            daemon,
-            number,
-            parent: Some((process::id(), me.name.clone())),
-            started: 0,
-        }
+        let name = name.unwrap_or_else(|| format!("Process-{number}"));
+        let parent = Some((process::id(), me.name.clone()));
+        self.0.next = Some(Identity { name: name.clone(), daemon, number, parent, started: 0 });
+        (Expecting, name)
     }
+}
 
-    /// In a new child: this is who it is.
-    pub(super) fn become_child(mut self, child: Identity) {
-        // The parent's is forgotten: to free it would copy pages of the heap.
-        std::mem::forget(self.0.replace(child));
+/// The fork is still to come. Dropped in the parent, forgotten in the child, which then is the one expected.
+#[derive(Debug)]
+pub(super) struct Expecting;
+
+impl Drop for Expecting {
+    fn drop(&mut self) {
+        lock().next = None;
     }
 }
 

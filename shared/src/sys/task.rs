@@ -5,15 +5,15 @@ use super::clock::{self, Deadline};
 use super::pidfd;
 use nix::errno::Errno;
 use nix::libc;
+use nix::sched::{CloneFlags, unshare};
 use nix::sys::stat::stat;
-use nix::unistd::ForkResult;
+use nix::unistd::{ForkResult, getpid};
 use std::cell::Cell;
 use std::fs::File;
 use std::io::Read;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, IntoRawFd, OwnedFd};
 use std::sync::Once;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 /// Who owns a thing in shared memory: a process, never to be taken for another.
@@ -31,36 +31,32 @@ pub(crate) struct Owner(u64);
 /// The bits of the low half that a pid may use.
 const PID_BITS: u64 = (1 << 30) - 1;
 
-/// What [`Owner::current`] found out, 0 until it is asked.
-static PROCESS: AtomicU64 = AtomicU64::new(0);
-
 thread_local! {
+    /// What [`Owner::current`] found out, 0 until it is asked on this thread.
+    static PROCESS: Cell<u64> = const { Cell::new(0) };
     /// What [`thread`] found out, 0 until it is asked.
     static THREAD: Cell<u64> = const { Cell::new(0) };
+    /// Both, over a fork.
+    static KEPT: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
 }
 
-/// How many forks lie between the first process and this one, as far as this library has seen them.
-static GENERATION: AtomicU32 = AtomicU32::new(0);
-
-/// The number of this process in its line. Unlike the pid it costs no system call, and no ancestor of this
-/// process has the same. (Asked for the first time before a fork, it notices every fork from then on.)
-pub(crate) fn generation() -> u32 {
-    notice_forks();
-    GENERATION.load(Relaxed)
-}
-
-/// `pthread_atfork(3)`: a child is somebody else. The handler runs there, on the thread that forked, however
-/// it came to call `fork(3)`.
+/// `pthread_atfork(3)`: a child is somebody else, however `fork(3)` came to be called.
+///
+/// So the thread that forks forgets who it is before, and remembers afterwards. That the child should forget
+/// would cost each child a page of code and one of data; this costs it nothing.
 fn notice_forks() {
     static NOTICED: Once = Once::new();
-    extern "C" fn in_child() {
-        PROCESS.store(0, Relaxed);
-        THREAD.set(0);
-        GENERATION.fetch_add(1, Relaxed);
+    extern "C" fn before() {
+        KEPT.set((PROCESS.replace(0), THREAD.replace(0)));
+    }
+    extern "C" fn after_in_parent() {
+        let (process, thread) = KEPT.get();
+        PROCESS.set(process);
+        THREAD.set(thread);
     }
     NOTICED.call_once(|| {
-        // SAFETY: the handler writes atomics and a cell without a destructor.
-        unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+        // SAFETY: the handlers write cells without a destructor.
+        unsafe { libc::pthread_atfork(Some(before), Some(after_in_parent), None) };
     });
 }
 
@@ -93,7 +89,7 @@ impl Owner {
     /// The calling process.
     #[inline]
     pub(crate) fn current() -> Owner {
-        match PROCESS.load(Relaxed) {
+        match PROCESS.get() {
             0 => Owner::find_out(),
             known => Owner(known),
         }
@@ -103,8 +99,17 @@ impl Owner {
     fn find_out() -> Owner {
         notice_forks();
         let owner = number(std::process::id(), start_time("/proc/self/stat"));
-        PROCESS.store(owner, Relaxed);
+        PROCESS.set(owner);
         Owner(owner)
+    }
+
+    /// Whether it is the calling process. Asked in a new child about another it reads no `/proc`.
+    pub(crate) fn is_me(self) -> bool {
+        match PROCESS.get() {
+            // (`std::process::id` lies on a page of code that a new child has not touched.)
+            0 => self.pid() == getpid().as_raw() as u32 && self == Owner::current(),
+            known => self.0 == known,
+        }
     }
 
     /// The owner whose number is in `word`, the flags left out. `None` if it holds none.
@@ -168,11 +173,15 @@ fn parse_start_time(text: &[u8]) -> Option<u32> {
     Some(start as u32)
 }
 
-/// How many threads this process has, by the kernel's count: the links of `/proc/self/task` minus two.
+/// How many threads this process has. `unshare(2)` of nothing but the threads does nothing, and fails where there
+/// are others; then `/proc` says how many, the links of `/proc/self/task` minus two.
 ///
 /// A thread that has just been joined is still counted for some microseconds, so a number above one is
 /// looked at again for five milliseconds. Without `/proc` the count is unknown.
 pub(crate) fn thread_count() -> Option<u64> {
+    if unshare(CloneFlags::CLONE_THREAD).is_ok() {
+        return Some(1);
+    }
     let patience = Deadline::after(Duration::from_millis(5));
     loop {
         // (`std::fs::metadata` wants so much of the stack that the fork would have a page more to copy.)
