@@ -12,6 +12,7 @@ mod sync {
     mod permits;
     mod raw;
     mod slice;
+    mod slots;
 
     /// One look: to look more often shows the model nothing new.
     mod spin {

@@ -11,6 +11,7 @@ mod raw;
 mod reentrant;
 mod semaphore;
 mod slice;
+mod slots;
 mod spin;
 
 pub(crate) use held::guards_held;

@@ -2,7 +2,8 @@
 #![allow(unsafe_code)]
 
 use super::held::Held;
-use super::permits::{Line, Permits};
+use super::permits::Permits;
+use super::slots::Line;
 use crate::memory::segment::Segment;
 use crate::sys::clock::Deadline;
 use crate::sys::task::Owner;
@@ -17,7 +18,7 @@ pub(super) const MOST: u32 = 65_535;
 const NEAR: usize = 64;
 const FAR: usize = MOST as usize - NEAR;
 
-type Slots = Permits<NEAR, FAR, { FAR.div_ceil(64) }>;
+type Shared = Permits<NEAR, FAR, { FAR.div_ceil(64) }>;
 
 /// A permit, held. Dropping it gives it back.
 #[must_use = "the permit is given back as soon as it is dropped"]
@@ -33,7 +34,7 @@ impl Permit<'_> {
     /// From now on it is nobody's, so this thread may fork again, and no death brings it back.
     pub fn forget(self) {
         self.held.one_less();
-        self.pool.slots.forget(self.slot);
+        self.pool.shared.forget(self.slot);
         mem::forget(self);
     }
 }
@@ -42,7 +43,7 @@ impl Drop for Permit<'_> {
     #[inline]
     fn drop(&mut self) {
         self.held.one_less();
-        self.pool.slots.give(self.slot);
+        self.pool.shared.give(self.slot);
     }
 }
 
@@ -78,7 +79,7 @@ pub enum ReleaseError {
 
 /// What both semaphores are: slots, and how many of them may be in use.
 pub(super) struct Pool {
-    slots: Segment<Slots>,
+    shared: Segment<Shared>,
     pub(super) bound: u32,
     /// The slot of the last permit that was taken through this handle: the first to be tried.
     home: AtomicUsize,
@@ -87,8 +88,8 @@ pub(super) struct Pool {
 /// The bytes, from the first, in which so many slots lie and all that belongs to them.
 fn room_for(slots: usize) -> usize {
     match slots.checked_sub(NEAR) {
-        None | Some(0) => offset_of!(Slots, near) + slots * size_of::<Line<AtomicU64>>(),
-        Some(far) => offset_of!(Slots, far) + far * size_of::<AtomicU64>(),
+        None | Some(0) => offset_of!(Shared, slots.near) + slots * size_of::<Line<AtomicU64>>(),
+        Some(far) => offset_of!(Shared, slots.far) + far * size_of::<AtomicU64>(),
     }
 }
 
@@ -99,10 +100,10 @@ impl Pool {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         }
         // SAFETY: zeroes are slots without a permit.
-        let slots = unsafe { Segment::sparse() }?;
-        let pool = Pool { slots, bound, home: AtomicUsize::new(0) };
+        let shared = unsafe { Segment::sparse() }?;
+        let pool = Pool { shared, bound, home: AtomicUsize::new(0) };
         // The first is tried even if there is none.
-        pool.slots.populate(room_for(permits.max(1) as usize))?;
+        pool.shared.populate(room_for(permits.max(1) as usize))?;
         pool.release(permits).map_err(|error| match error {
             ReleaseError::NoMemory { source, .. } => source,
             error => io::Error::other(error),
@@ -121,14 +122,14 @@ impl Pool {
     #[inline]
     pub(super) fn acquire_by(&self, deadline: Deadline) -> Option<Permit<'_>> {
         let home = self.home.load(Relaxed);
-        let slot = self.slots.acquire(Owner::current(), home, deadline)?;
+        let slot = self.shared.acquire(Owner::current(), home, deadline)?;
         Some(self.permit(home, slot))
     }
 
     #[inline]
     pub(super) fn try_acquire(&self) -> Option<Permit<'_>> {
         let home = self.home.load(Relaxed);
-        let slot = self.slots.try_acquire(Owner::current(), home)?;
+        let slot = self.shared.try_acquire(Owner::current(), home)?;
         Some(self.permit(home, slot))
     }
 
@@ -141,8 +142,8 @@ impl Pool {
     }
 
     pub(super) fn release(&self, permits: u32) -> Result<(), ReleaseError> {
-        let prepare = |slots| self.slots.populate(room_for(slots));
-        match self.slots.release(Owner::current(), permits as usize, self.bound as usize, prepare) {
+        let prepare = |slots| self.shared.populate(room_for(slots));
+        match self.shared.release(Owner::current(), permits as usize, self.bound as usize, prepare) {
             Ok(true) => Ok(()),
             Ok(false) => Err(ReleaseError::TooMany { permits, bound: self.bound }),
             Err(errno) => Err(ReleaseError::NoMemory { permits, source: errno.into() }),
@@ -150,12 +151,16 @@ impl Pool {
     }
 
     pub(super) fn available(&self) -> u32 {
-        self.slots.available() as u32
+        self.shared.available() as u32
     }
 }
 
 impl Clone for Pool {
     fn clone(&self) -> Pool {
-        Pool { slots: self.slots.clone(), bound: self.bound, home: AtomicUsize::new(self.home.load(Relaxed)) }
+        Pool {
+            shared: self.shared.clone(),
+            bound: self.bound,
+            home: AtomicUsize::new(self.home.load(Relaxed)),
+        }
     }
 }

@@ -4,7 +4,8 @@
 //! are for that many preemptions.
 
 use super::bell::Bell;
-use super::permits::{Line, Permits};
+use super::permits::Permits;
+use super::slots::{Line, Slots};
 use crate::sys::atomic::AtomicU64;
 use crate::sys::clock::{self, Deadline};
 use crate::sys::futex;
@@ -81,14 +82,10 @@ struct Seen {
 
 impl Scene {
     fn new() -> Scene {
-        let line = || Line(AtomicU64::new(0));
-        let permits = Permits {
-            bell: Line(Bell(AtomicU64::new(0))),
-            extent: line(),
-            near: [line()],
-            map: [AtomicU64::new(0)],
-            far: [AtomicU64::new(0), AtomicU64::new(0)],
-        };
+        let zero = || AtomicU64::new(0);
+        let slots =
+            Slots { extent: Line(zero()), near: [Line(zero())], map: [zero()], far: [zero(), zero()] };
+        let permits = Permits { bell: Line(Bell(zero())), slots };
         Scene {
             permits,
             data: std::array::from_fn(|_| UnsafeCell::new(())),
