@@ -46,6 +46,7 @@ harness::main! {
         all_65535_are_there_and_no_more,
         a_hole_among_65535_is_found,
         a_refused_release_changes_nothing,
+        want_of_memory_is_an_error,
         ten_thousand_live_at_once within 60,
         random_kills_lose_no_permit_and_make_none within 60,
         every_clone_is_the_same_semaphore,
@@ -617,6 +618,16 @@ fn a_refused_release_changes_nothing() {
     });
     assert_eq!(made.load(SeqCst), 50);
     assert_eq!(semaphore.available(), 100);
+}
+
+fn want_of_memory_is_an_error() {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_AS).unwrap();
+    setrlimit(Resource::RLIMIT_AS, 1 << 20, hard).unwrap();
+    let refused = (Semaphore::try_new(1).map(drop), BoundedSemaphore::try_new(0).map(drop));
+    setrlimit(Resource::RLIMIT_AS, soft, hard).unwrap();
+    let kind = |refused: io::Result<()>| refused.unwrap_err().kind();
+    assert_eq!((kind(refused.0), kind(refused.1)), (io::ErrorKind::OutOfMemory, io::ErrorKind::OutOfMemory));
+    drop(Semaphore::new(1));
 }
 
 fn ten_thousand_live_at_once() {
