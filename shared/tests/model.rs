@@ -8,8 +8,11 @@ mod sys;
 
 #[path = "../src/sync"]
 mod sync {
+    mod bell;
+    mod permits;
     mod raw;
     mod slice;
+    mod slots;
 
     /// One look: to look more often shows the model nothing new.
     mod spin {
@@ -20,4 +23,6 @@ mod sync {
 
     #[path = "../../tests/model/laws.rs"]
     mod laws;
+    #[path = "../../tests/model/semaphore.rs"]
+    mod semaphore;
 }

@@ -34,10 +34,8 @@ fn main() -> ExitCode {
         }
     }
     println!("{}\n", machine());
-    let mut rows = if std::env::var("ONLYSEM").is_ok() { vec![] } else { spawn::rows(effort) };
-    if std::env::var("ONLYSEM").is_err() {
-        rows.extend(locks::rows(effort));
-    }
+    let mut rows = spawn::rows(effort);
+    rows.extend(locks::rows(effort));
     rows.extend(semaphores::rows(effort));
     table::print(&rows);
     let judged = effort == Effort::FULL;

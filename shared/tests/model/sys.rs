@@ -40,6 +40,8 @@ pub(crate) enum Behaviour {
     FalseProof,
     /// The dead are declared alive.
     NoProof,
+    /// A `SeqCst` write and a `SeqCst` read after it may change places.
+    WeakOrder,
 }
 
 /// Before a model: how its kernel behaves.
@@ -101,8 +103,12 @@ impl Kernel {
 
 pub(crate) mod atomic {
     //! Atomics of loom, whose every write is a step.
+    //!
+    //! To loom `SeqCst` is `AcqRel`. Its fences it takes at their word: one after each such write and one before
+    //! each such read keep the order.
 
     use super::task::step;
+    use super::{BEHAVIOUR, Behaviour};
     pub(crate) use loom::sync::atomic::Ordering;
 
     #[derive(Debug)]
@@ -114,12 +120,12 @@ pub(crate) mod atomic {
         }
 
         pub(crate) fn load(&self, order: Ordering) -> u64 {
-            self.0.load(order)
+            fence(order);
+            self.0.load(if order == Ordering::SeqCst { Ordering::Acquire } else { order })
         }
 
         pub(crate) fn swap(&self, value: u64, order: Ordering) -> u64 {
-            step();
-            self.0.swap(value, order)
+            written(order, |order| self.0.swap(value, order))
         }
 
         pub(crate) fn compare_exchange(
@@ -129,14 +135,42 @@ pub(crate) mod atomic {
             order: Ordering,
             failed: Ordering,
         ) -> Result<u64, u64> {
-            step();
-            self.0.compare_exchange(seen, value, order, failed)
+            written(order, |order| self.0.compare_exchange(seen, value, order, failed))
+        }
+
+        pub(crate) fn fetch_add(&self, value: u64, order: Ordering) -> u64 {
+            written(order, |order| self.0.fetch_add(value, order))
+        }
+
+        pub(crate) fn fetch_or(&self, value: u64, order: Ordering) -> u64 {
+            written(order, |order| self.0.fetch_or(value, order))
+        }
+
+        pub(crate) fn fetch_and(&self, value: u64, order: Ordering) -> u64 {
+            written(order, |order| self.0.fetch_and(value, order))
+        }
+
+        pub(crate) fn fetch_max(&self, value: u64, order: Ordering) -> u64 {
+            written(order, |order| self.0.fetch_max(value, order))
         }
 
         #[cfg(feature = "sabotage")]
         pub(crate) fn store(&self, value: u64, order: Ordering) {
             step();
             self.0.store(value, order);
+        }
+    }
+
+    fn written<T>(order: Ordering, write: impl FnOnce(Ordering) -> T) -> T {
+        step();
+        let result = write(if order == Ordering::SeqCst { Ordering::AcqRel } else { order });
+        fence(order);
+        result
+    }
+
+    fn fence(order: Ordering) {
+        if order == Ordering::SeqCst && BEHAVIOUR.get() != Behaviour::WeakOrder {
+            loom::sync::atomic::fence(Ordering::SeqCst);
         }
     }
 }
@@ -211,16 +245,18 @@ pub(crate) mod futex {
         ended.get().expect("nobody is roused without a reason")
     }
 
-    pub(crate) fn wake(_: &AtomicU64, count: i32) {
+    pub(crate) fn wake(_: &AtomicU64, count: i32) -> u32 {
         step();
         let mut kernel = kernel();
-        for _ in 0..count {
+        for woken in 0..count as u32 {
             match (kernel.sleepers.len(), BEHAVIOUR.get()) {
-                (0, _) | (_, Behaviour::DeafSleepers) => return,
+                (0, _) => return woken,
+                (_, Behaviour::DeafSleepers) => break,
                 (number, Behaviour::LastComeFirst) => kernel.rouse(number - 1, Wait::LookAgain),
                 _ => kernel.rouse(0, Wait::LookAgain),
             }
         }
+        count as u32
     }
 
     /// A signal for each who sleeps now, at a moment of loom's choice.
