@@ -11,7 +11,7 @@ use nix::libc;
 use shared::memory::Shared;
 use shared::process::signal::{self, Signal};
 use shared::process::{self, JoinHandle};
-use shared::sync::{Lock, LockTimeoutError, ReentrantLock, Semaphore};
+use shared::sync::{Event, Lock, LockTimeoutError, ReentrantLock, Semaphore};
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
@@ -32,6 +32,7 @@ struct World {
     holder: JoinHandle<()>,
     free: Lock<()>,
     none: Semaphore,
+    never: Event,
 }
 
 /// A call that is to take the whole time. `false`: it ended otherwise than it should.
@@ -67,6 +68,18 @@ const CALLS: &[(&str, Call)] = &[
             none.acquire().forget();
         });
         none.available() == 0
+    }),
+    ("Event::wait_timeout", |world, time| !world.never.wait_timeout(time)),
+    ("Event::wait", |_, time| {
+        let event = Event::new();
+        process::scope(|s| {
+            s.spawn(|| {
+                thread::sleep(time);
+                event.set();
+            });
+            event.wait();
+        });
+        event.is_set()
     }),
     ("JoinHandle::wait_timeout", |world, time| !world.holder.wait_timeout(time)),
     ("JoinHandle::join", |_, time| process::spawn(move || thread::sleep(time)).join() == Ok(())),
@@ -121,7 +134,14 @@ impl World {
             })
         };
         eventually("it is all taken", || ready.load(SeqCst));
-        let world = World { lock, reentrant, holder, free: Lock::new(()), none: Semaphore::new(0) };
+        let world = World {
+            lock,
+            reentrant,
+            holder,
+            free: Lock::new(()),
+            none: Semaphore::new(0),
+            never: Event::new(),
+        };
         f(&world);
         done.store(true, SeqCst);
         assert_eq!(world.holder.join(), Ok(()));
