@@ -23,6 +23,7 @@
 
 mod color;
 mod dice;
+pub mod laws;
 mod outcome;
 pub mod transcript;
 

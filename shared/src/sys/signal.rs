@@ -12,6 +12,7 @@
 //! was caught does what it does by default, and what was noted is forgotten ([`in_child`]).
 #![allow(unsafe_code)]
 
+use super::mask::Blocked;
 use super::task::Owner;
 use nix::errno::Errno;
 use nix::libc::{self, c_int};
@@ -172,6 +173,9 @@ impl Answers {
                 PENDING.fetch_or(set_of(number), Relaxed);
             }
         };
+        // The registry asks the kernel for the signal before it knows whom to call: one that came in between would
+        // be nobody's. Held back, it comes when all is in place.
+        let _in_between = Blocked::all();
         // SAFETY: `note` does only what a handler may: atomic loads and stores.
         let registered = unsafe { signal_hook::low_level::register(number, note) };
         registered.map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EINVAL)))?;
