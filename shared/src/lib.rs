@@ -38,6 +38,7 @@
 //! | `p.terminate()`, `kill()`, `interrupt()`, `p.sentinel` | the same names; the handle is the pidfd ([`AsFd`](std::os::fd::AsFd)) |
 //! | `current_process()`, `parent_process()`, `active_children()` | [`process::current`], [`process::parent`], [`process::active_children`] |
 //! | `sys.exit(n)`, `atexit.register(f)` | [`process::exit`], [`process::at_exit`] |
+//! | `signal.signal`, `alarm`, `pause`, `sigtimedwait` | [`process::signal`] |
 //! | `Lock()`, `with lock:` | [`Lock`](sync::Lock), and a guard |
 //! | `RLock()` | [`ReentrantLock`](sync::ReentrantLock) |
 //! | `Semaphore(n)`, `BoundedSemaphore(n)` | [`Semaphore`](sync::Semaphore), [`BoundedSemaphore`](sync::BoundedSemaphore), and a permit |

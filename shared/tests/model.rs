@@ -8,10 +8,13 @@ mod sys;
 
 #[path = "../src/sync"]
 mod sync {
+    mod bell;
     mod flag;
     mod meeting;
+    mod permits;
     mod raw;
     mod slice;
+    mod slots;
     mod waiters;
 
     /// One look: to look more often shows the model nothing new.
@@ -51,6 +54,8 @@ mod sync {
 
     #[path = "../../tests/model/laws.rs"]
     mod laws;
+    #[path = "../../tests/model/semaphore.rs"]
+    mod semaphore;
 
     #[path = "../../tests/model/barrier.rs"]
     mod barrier;

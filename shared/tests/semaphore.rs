@@ -4,7 +4,7 @@
 
 mod harness;
 
-use harness::tools::{eventually, mappings, sleep_for_ever, state, takes};
+use harness::tools::{eventually, is_gone, mappings, sleep_for_ever, state, takes};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
@@ -46,6 +46,7 @@ harness::main! {
         all_65535_are_there_and_no_more,
         a_hole_among_65535_is_found,
         a_refused_release_changes_nothing,
+        want_of_memory_is_an_error,
         ten_thousand_live_at_once within 60,
         random_kills_lose_no_permit_and_make_none within 60,
         every_clone_is_the_same_semaphore,
@@ -619,6 +620,16 @@ fn a_refused_release_changes_nothing() {
     assert_eq!(semaphore.available(), 100);
 }
 
+fn want_of_memory_is_an_error() {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_AS).unwrap();
+    setrlimit(Resource::RLIMIT_AS, 1 << 20, hard).unwrap();
+    let refused = (Semaphore::try_new(1).map(drop), BoundedSemaphore::try_new(0).map(drop));
+    setrlimit(Resource::RLIMIT_AS, soft, hard).unwrap();
+    let kind = |refused: io::Result<()>| refused.unwrap_err().kind();
+    assert_eq!((kind(refused.0), kind(refused.1)), (io::ErrorKind::OutOfMemory, io::ErrorKind::OutOfMemory));
+    drop(Semaphore::new(1));
+}
+
 fn ten_thousand_live_at_once() {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     setrlimit(Resource::RLIMIT_NOFILE, 1_024, hard).unwrap();
@@ -642,35 +653,78 @@ fn shared_memory() -> u64 {
     harness::tools::status("RssShmem").trim_end_matches(" kB").parse::<u64>().unwrap() * 1_024
 }
 
-/// Four processes come and go, forget and release; one after the other is killed wherever it is.
+/// Four processes come and go; one after the other is killed wherever it is.
 fn random_kills_lose_no_permit_and_make_none() {
     const KILLS: u32 = 300;
     for (permits, others) in [(1, 0), (3, 0), (3, 63)] {
         let semaphore = Semaphore::new(permits + others);
         let holder = holder_of(&semaphore, others as usize);
+        let inside = Inside::default();
         let turns = Shared::new(AtomicU64::new(0));
-        let start = || {
-            let (its, turns) = (semaphore.clone(), turns.clone());
+        let start = |place: usize| {
+            let (its, inside, turns) = (semaphore.clone(), inside.clone(), turns.clone());
             process::spawn(move || -> () {
+                inside.pids[place].store(std::process::id(), SeqCst);
                 loop {
                     let _one = its.acquire();
                     let _perhaps_another = its.try_acquire();
+                    inside.enter(place, permits);
                     turns.fetch_add(1, SeqCst);
+                    inside.leave(place);
                 }
             })
         };
-        let mut workers: Vec<_> = (0..4).map(|_| start()).collect();
+        let mut workers: Vec<_> = (0..4).map(|place| Some(start(place))).collect();
         for kills in 0..KILLS {
-            let seen = turns.load(SeqCst);
-            // At another place each time: after so many turns of all, and then somewhere.
+            let (seen, place) = (turns.load(SeqCst), kills as usize % 4);
+            // After so many turns of all, and then wherever it is.
             eventually("they go on", || turns.load(SeqCst) > seen + u64::from(kills % 97));
-            kill(workers.remove(0));
-            workers.push(start());
+            kill(workers[place].take().unwrap());
+            inside.leave(place);
+            workers[place] = Some(start(place));
         }
-        workers.into_iter().for_each(kill);
+        workers.into_iter().flatten().for_each(kill);
         kill(holder);
         assert_eq!(take_all(&semaphore).len() as u32, permits + others);
         assert_eq!(semaphore.available(), permits + others);
+    }
+}
+
+/// Who is inside, some of whom may be dead.
+#[derive(Clone)]
+struct Inside {
+    /// A bit for each place.
+    mask: Shared<AtomicU32>,
+    /// Who has the place.
+    pids: Shared<[AtomicU32; 4]>,
+}
+
+impl Default for Inside {
+    fn default() -> Inside {
+        Inside { mask: Shared::new(AtomicU32::new(0)), pids: Shared::new(Default::default()) }
+    }
+}
+
+impl Inside {
+    fn pids(&self) -> [u32; 4] {
+        std::array::from_fn(|place| self.pids[place].load(SeqCst))
+    }
+
+    /// All who were inside when this one came and are alive afterwards were inside at the same time.
+    fn enter(&self, place: usize, most: u32) {
+        let before = self.pids();
+        let mask = self.mask.fetch_or(1 << place, SeqCst) | 1 << place;
+        if mask.count_ones() > most {
+            let alive = (0..4).filter(|&other| mask & 1 << other != 0 && !is_gone(before[other]));
+            let alive: Vec<_> = alive.collect();
+            let after = self.pids();
+            let inside = alive.into_iter().filter(|&other| before[other] == after[other]).count();
+            assert!(inside as u32 <= most, "{inside} inside");
+        }
+    }
+
+    fn leave(&self, place: usize) {
+        self.mask.fetch_and(!(1 << place), SeqCst);
     }
 }
 

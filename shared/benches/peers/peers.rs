@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use crate::locks::{Counter, add_one};
+use crate::semaphores::Rooms;
 use crate::wakes::Baton;
 use nix::libc;
 use std::cell::UnsafeCell;
@@ -96,8 +97,8 @@ impl Counter for CasAndSwap {
         word.swap(0, Release);
     }
 
-    fn total(&self) -> u64 {
-        self.0.value()
+    fn total(&self) -> Option<u64> {
+        Some(self.0.value())
     }
 }
 
@@ -136,8 +137,8 @@ impl Counter for Pthread {
         assert_eq!(unsafe { libc::pthread_mutex_unlock(self.0.lock.get()) }, 0);
     }
 
-    fn total(&self) -> u64 {
-        self.0.value()
+    fn total(&self) -> Option<u64> {
+        Some(self.0.value())
     }
 }
 
@@ -242,34 +243,41 @@ impl Baton for FutexWord {
     }
 }
 
-/// `sem_t` with one permit, shared among processes: what Python's `Lock` is made of.
+/// `sem_t`, shared among processes: what Python's `Semaphore` is made of, and with one permit its `Lock`.
 pub(crate) struct Semaphore(&'static Guarded<libc::sem_t>);
 
-// SAFETY: the value is reached by the holder of the one permit alone.
+// SAFETY: the value is reached by `increment` alone, which is for a semaphore of one permit.
 unsafe impl Sync for Semaphore {}
 
 impl Semaphore {
-    pub(crate) fn new() -> Semaphore {
+    pub(crate) fn new(permits: u32) -> Semaphore {
         // SAFETY: zeroes are room for a semaphore, which `sem_init` makes before anybody uses it.
         unsafe {
             let guarded: &'static Guarded<libc::sem_t> = map();
-            assert_eq!(libc::sem_init(guarded.lock.get(), 1, 1), 0);
+            assert_eq!(libc::sem_init(guarded.lock.get(), 1, permits), 0);
             Semaphore(guarded)
         }
+    }
+}
+
+impl Rooms for Semaphore {
+    #[inline(always)]
+    fn enter_and_leave(&self, inside: impl FnOnce()) {
+        // SAFETY: `new` has made a semaphore there. It fails when a signal interrupts it: then again.
+        while unsafe { libc::sem_wait(self.0.lock.get()) } != 0 {}
+        inside();
+        // SAFETY: as above.
+        assert_eq!(unsafe { libc::sem_post(self.0.lock.get()) }, 0);
     }
 }
 
 impl Counter for Semaphore {
     #[inline(always)]
     fn increment(&self) {
-        // SAFETY: `new` has made a semaphore there. It fails when a signal interrupts it: then again.
-        while unsafe { libc::sem_wait(self.0.lock.get()) } != 0 {}
-        self.0.add_one();
-        // SAFETY: as above.
-        assert_eq!(unsafe { libc::sem_post(self.0.lock.get()) }, 0);
+        self.enter_and_leave(|| self.0.add_one());
     }
 
-    fn total(&self) -> u64 {
-        self.0.value()
+    fn total(&self) -> Option<u64> {
+        Some(self.0.value())
     }
 }

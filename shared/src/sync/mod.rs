@@ -2,6 +2,7 @@
 //! its threads.
 
 mod barrier;
+mod bell;
 mod condition;
 mod event;
 mod flag;
@@ -10,10 +11,12 @@ mod lock;
 mod meeting;
 mod permits;
 mod poison;
+mod pool;
 mod raw;
 mod reentrant;
 mod semaphore;
 mod slice;
+mod slots;
 mod spin;
 mod waiters;
 
@@ -23,5 +26,6 @@ pub use event::Event;
 pub(crate) use held::guards_held;
 pub use lock::{Lock, LockGuard};
 pub use poison::{Cause, LockTimeoutError, Poisoned, TryLockError};
+pub use pool::{Permit, ReleaseError};
 pub use reentrant::{ReentrantLock, ReentrantLockGuard};
-pub use semaphore::{BoundedSemaphore, Permit, ReleaseError, Semaphore};
+pub use semaphore::{BoundedSemaphore, Semaphore};

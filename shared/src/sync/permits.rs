@@ -9,27 +9,13 @@
 //! └───────────────┴──────┴──────────┴─────────────┘
 //!
 //! take      FREE          => me             CAS
-//! give      me            => FREE           swap; then a look at the bell
+//! give      me            => FREE           swap; then rings the bell
 //! forget    me            => EMPTY          swap
 //! reserve   EMPTY         => me + RESERVED  CAS, by who makes permits, until he has room for all of them
-//! make      me + RESERVED => FREE           swap; when all are made, a look at the bell
+//! make      me + RESERVED => FREE           swap; when all are made, rings the bell
 //! undo      me + RESERVED => EMPTY          swap, when there was no room for all of them
 //! recover   dead          => FREE           CAS, once the owner's end is proved
 //!           dead + RESERVED => EMPTY
-//! ```
-//!
-//! # The bell, on which they sleep
-//!
-//! ```text
-//!  63              32 31          1      0
-//! ┌──────────────────┬─────────────┬──────────┐
-//! │  announcements   │    rings    │ SLEEPERS │
-//! └──────────────────┴─────────────┴──────────┘
-//!                    the half on which they sleep
-//!
-//! announce  one announcement more, + SLEEPERS   CAS, before every sleep and before every "none"
-//! ring      one ring more                       fetch_add, by who gave and saw SLEEPERS; then wakes one
-//! quiet     - SLEEPERS                          CAS, by who rang and woke nobody, if nothing has changed since
 //! ```
 //!
 //! # Why it is right
@@ -40,74 +26,40 @@
 //! one another ([`Owner`]): of many who proved the death one succeeds, once. A maker of permits has room for
 //! all before he makes the first. Dead before, he has made none; dead among them, some; more than all, never.
 //!
-//! *Nobody sleeps beside a free permit.* Who gives frees the slot, then looks at the bell; who wants to sleep
-//! announces himself at the bell, then looks at the slots. All four are `SeqCst`, so one of them sees the other.
-//! Each permit given rings and wakes one, and the mark stays for the others. It goes when a ring finds nobody
-//! asleep, unless somebody has announced himself since: one on his way to sleep either announced himself
-//! after the ring, which changed the bell and keeps the mark, or before, and then the ring keeps him awake.
+//! *Nobody sleeps beside a free permit.* Who gives one rings the [`Bell`]; who wants to sleep announces himself
+//! there and then scans the slots.
 //!
 //! *"None" is the truth.* A scan that finds nothing proves little, for a permit may be given behind it while
 //! another is taken before it. So who is about to say "none" announces himself, scans, and listens whether it
 //! has rung since. If not, then no `give` that began after the announcement has ended. Whatever was free at the
 //! announcement was taken before the scan passed it, so there is an order of all these in which none was free.
 //!
-//! *The map is a superset of the free far slots.* A bit is set before its slot becomes FREE and cleared
-//! after it was taken, by the taker, while the slot is his alone. A bit that stays set costs a look. (To clear it before
-//! the CAS, a death between the two would hide a permit.)
-//!
 //! *Whoever dies* between a swap and its ring, or having been woken, takes a wake-up along: then the others
 //! sleep until their slice ends ([`Slice`]), and look at the slots and at the owners' lives.
 
+use super::bell::Bell;
 use super::slice::Slice;
+use super::slots::{Line, Slots};
 use super::spin;
-use crate::sys::atomic::{
-    AtomicU64,
-    Ordering::{Acquire, Relaxed, Release, SeqCst},
-};
+use crate::sys::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use crate::sys::clock::Deadline;
-use crate::sys::futex::{self, Wait};
+use crate::sys::futex::Wait;
 use crate::sys::task::Owner;
 use std::collections::BTreeMap;
-use std::iter;
-use std::mem::offset_of;
 
 const EMPTY: u64 = 0;
 const FREE: u64 = 1 << 31;
 const RESERVED: u64 = 1 << 30;
 
-const SLEEPERS: u64 = 1;
-/// (When they overflow they change the announcements, which is no harm.)
-const RING: u64 = 2;
-const ANNOUNCEMENT: u64 = 1 << 32;
-
-/// A word that shares its cache line, and the one that is fetched along with it, with no other.
-#[derive(Debug)]
-#[repr(align(128))]
-pub(super) struct Line(pub(super) AtomicU64);
-
-/// `NEAR` slots on lines of their own and then `FAR` dense ones with a map of `WORDS` words. All zeroes has no
-/// permit.
+/// A semaphore without its bound. All zeroes has no permit.
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Permits<const NEAR: usize, const FAR: usize, const WORDS: usize> {
-    pub(super) bell: Line,
-    /// So many slots, from the first, have ever been in use: nobody looks further. It grows before they do.
-    pub(super) extent: Line,
-    pub(super) near: [Line; NEAR],
-    /// A bit for each far slot, set at least while it is free.
-    pub(super) map: [AtomicU64; WORDS],
-    pub(super) far: [AtomicU64; FAR],
+    pub(super) bell: Line<Bell>,
+    pub(super) slots: Slots<NEAR, FAR, WORDS>,
 }
 
 impl<const NEAR: usize, const FAR: usize, const WORDS: usize> Permits<NEAR, FAR, WORDS> {
-    /// The bytes, from the first, in which so many slots lie and all that belongs to them.
-    pub(super) fn room_for(slots: usize) -> usize {
-        match slots.checked_sub(NEAR) {
-            None | Some(0) => offset_of!(Self, near) + slots * size_of::<Line>(),
-            Some(far) => offset_of!(Self, far) + far * size_of::<AtomicU64>(),
-        }
-    }
-
     /// Takes a permit, the one in the slot `home` if it can, waiting at most until the deadline. Returns
     /// the slot. `None`: not by then.
     #[inline]
@@ -126,15 +78,13 @@ impl<const NEAR: usize, const FAR: usize, const WORDS: usize> Permits<NEAR, FAR,
     #[inline]
     pub(super) fn give(&self, slot: usize) {
         self.free(slot);
-        if self.bell.0.load(SeqCst) & SLEEPERS != 0 {
-            self.ring(1);
-        }
+        self.bell.0.ring(1);
     }
 
     /// Does away with the permit in this slot, which the caller holds.
     pub(super) fn forget(&self, slot: usize) {
         // forget
-        self.slot(slot).swap(EMPTY, Release);
+        self.slots.at(slot).swap(EMPTY, Release);
     }
 
     /// Makes `n` permits, or none (`false`) if then there were more than `bound`. Before it uses more slots
@@ -151,13 +101,11 @@ impl<const NEAR: usize, const FAR: usize, const WORDS: usize> Permits<NEAR, FAR,
         if let Ok(true) = there_is_room {
             // make
             reserved.iter().for_each(|&slot| self.free(slot));
-            if self.bell.0.load(SeqCst) & SLEEPERS != 0 {
-                self.ring(n);
-            }
+            self.bell.0.ring(n);
         } else {
             for slot in reserved {
                 // undo
-                self.slot(slot).swap(EMPTY, Release);
+                self.slots.at(slot).swap(EMPTY, Release);
             }
         }
         there_is_room
@@ -165,7 +113,7 @@ impl<const NEAR: usize, const FAR: usize, const WORDS: usize> Permits<NEAR, FAR,
 
     /// How many are free. (They are not counted in one moment.)
     pub(super) fn available(&self) -> usize {
-        self.candidates(0).filter(|&slot| self.slot(slot).load(Relaxed) == FREE).count()
+        self.slots.candidates(0).filter(|&slot| self.slots.at(slot).load(Relaxed) == FREE).count()
     }
 
     #[cold]
@@ -176,11 +124,11 @@ impl<const NEAR: usize, const FAR: usize, const WORDS: usize> Permits<NEAR, FAR,
         let mut slice = Slice::first();
         let mut look_round = deadline.at_most(slice.next());
         loop {
-            let seen = self.announce();
+            let heard = self.bell.0.announce();
             if let Some(slot) = self.take(me, home) {
                 return Some(slot);
             }
-            let waited = futex::wait(&self.bell.0, seen, look_round);
+            let waited = self.bell.0.sleep(heard, look_round);
             if look_round.has_passed() {
                 if deadline.has_passed() {
                     return self.take_or_be_sure(me, home);
@@ -206,16 +154,20 @@ impl<const NEAR: usize, const FAR: usize, const WORDS: usize> Permits<NEAR, FAR,
         taken
     }
 
-    /// `None` is the truth: there was a moment in which no permit was free, and no dead one had any.
+    /// `None` is the truth: there was a moment in which no permit was free, and those of who was dead before had
+    /// come back.
     #[cold]
     fn take_or_be_sure(&self, me: Owner, home: usize) -> Option<usize> {
+        if let Some(slot) = self.take(me, home) {
+            return Some(slot);
+        }
         loop {
-            let seen = self.announce();
+            self.recover(me);
+            let heard = self.bell.0.announce();
             if let Some(slot) = self.take(me, home) {
                 return Some(slot);
             }
-            let has_rung = self.bell.0.load(SeqCst) as u32 != seen as u32;
-            if !has_rung && self.recover(me) == 0 {
+            if !self.bell.0.has_rung_since(heard) {
                 return None;
             }
         }
@@ -224,17 +176,15 @@ impl<const NEAR: usize, const FAR: usize, const WORDS: usize> Permits<NEAR, FAR,
     /// Takes the first that it finds free, from `home` on.
     fn take(&self, me: Owner, home: usize) -> Option<usize> {
         // Looks before it takes: a CAS that fails would still fetch the cache line from the owner.
-        let mine = |&slot: &usize| self.slot(slot).load(SeqCst) == FREE && self.take_at(slot, me);
-        let slot = self.candidates(home).find(mine)?;
-        if let Some((word, bit)) = self.place_in_map(slot) {
-            word.fetch_and(!bit, SeqCst);
-        }
+        let mine = |&slot: &usize| self.slots.at(slot).load(SeqCst) == FREE && self.take_at(slot, me);
+        let slot = self.slots.candidates(home).find(mine)?;
+        self.slots.take_off_map(slot);
         Some(slot)
     }
 
     #[inline]
     fn take_at(&self, slot: usize, me: Owner) -> bool {
-        let (slot, mine) = (self.slot(slot), me.to_word());
+        let (slot, mine) = (self.slots.at(slot), me.to_word());
         #[cfg(feature = "sabotage")]
         {
             // The mistake that the killer must find: for some instructions the permit is taken and nobody's.
@@ -252,36 +202,35 @@ impl<const NEAR: usize, const FAR: usize, const WORDS: usize> Permits<NEAR, FAR,
     /// `give` and `make`.
     #[inline]
     fn free(&self, slot: usize) {
-        self.put_on_map(slot);
-        self.slot(slot).swap(FREE, SeqCst);
+        self.slots.put_on_map(slot);
+        self.slots.at(slot).swap(FREE, SeqCst);
     }
 
-    /// Gives back what the dead hold. Returns how many slots that changed.
+    /// Gives back what the dead hold.
     #[cold]
-    fn recover(&self, me: Owner) -> usize {
+    fn recover(&self, me: Owner) {
         let mut ended = BTreeMap::from([(me.to_word(), false)]);
-        let (mut free, mut empty) = (0, 0);
-        for number in 0..self.extent() {
-            let slot = self.slot(number);
+        let mut freed = 0;
+        for number in self.slots.all() {
+            let slot = self.slots.at(number);
             let seen = slot.load(Relaxed);
             let Some(owner) = Owner::in_word(seen) else { continue };
             // Each is asked about once.
             if !*ended.entry(owner.to_word()).or_insert_with(|| owner.has_ended()) {
                 continue;
             }
+            let back_to = if seen & RESERVED == 0 { FREE } else { EMPTY };
+            if back_to == FREE {
+                self.slots.put_on_map(number);
+            }
             // recover
-            let recovers = |now| slot.compare_exchange(seen, now, SeqCst, Relaxed).is_ok();
-            if seen & RESERVED == 0 {
-                self.put_on_map(number);
-                free += usize::from(recovers(FREE));
-            } else {
-                empty += usize::from(recovers(EMPTY));
+            if slot.compare_exchange(seen, back_to, SeqCst, Relaxed).is_ok() && back_to == FREE {
+                freed += 1;
             }
         }
-        if free != 0 {
-            self.ring(free);
+        if freed != 0 {
+            self.bell.0.ring(freed);
         }
-        free + empty
     }
 
     /// Reserves `n` empty slots. `false`: there are not so many. Those that it got are in `reserved`.
@@ -298,103 +247,29 @@ impl<const NEAR: usize, const FAR: usize, const WORDS: usize> Permits<NEAR, FAR,
         }
         let mine = me.to_word() | RESERVED;
         let reserves = |&number: &usize| {
-            let slot = self.slot(number);
+            let slot = self.slots.at(number);
             // reserve
             slot.load(Relaxed) == EMPTY && slot.compare_exchange(EMPTY, mine, Acquire, Relaxed).is_ok()
         };
+        let mut has_recovered = false;
         loop {
-            let extent = self.extent();
-            reserved.extend((0..extent).filter(reserves).take(n - reserved.len()));
+            let all = self.slots.all();
+            let in_use = all.end;
+            reserved.extend(all.filter(reserves).take(n - reserved.len()));
             let missing = n - reserved.len();
             if missing == 0 {
                 return Ok(true);
             }
-            let wanted = bound.min(extent + missing);
-            if wanted > extent {
+            let wanted = bound.min(in_use + missing);
+            if wanted > in_use {
                 prepare(wanted)?;
-                self.extent.0.fetch_max(wanted as u64, SeqCst);
-            } else if self.recover(me) == 0 {
+                self.slots.grow(wanted);
+            } else if has_recovered {
                 return Ok(false);
+            } else {
+                self.recover(me);
+                has_recovered = true;
             }
         }
     }
-
-    /// Says that somebody may be about to sleep. Returns the bell as it is then.
-    fn announce(&self) -> u64 {
-        let mut seen = self.bell.0.load(Relaxed);
-        loop {
-            let announced = (seen | SLEEPERS).wrapping_add(ANNOUNCEMENT);
-            // announce
-            match self.bell.0.compare_exchange(seen, announced, SeqCst, Relaxed) {
-                Ok(_) => return announced,
-                Err(now) => seen = now,
-            }
-        }
-    }
-
-    /// Wakes so many, for so many permits.
-    #[cold]
-    fn ring(&self, permits: usize) {
-        // ring
-        let rung = self.bell.0.fetch_add(RING, SeqCst).wrapping_add(RING);
-        if futex::wake(&self.bell.0, permits as i32) < permits as u32 {
-            // quiet
-            let _ = self.bell.0.compare_exchange(rung, rung & !SLEEPERS, SeqCst, Relaxed);
-        }
-    }
-
-    fn extent(&self) -> usize {
-        (self.extent.0.load(SeqCst) as usize).min(NEAR + FAR)
-    }
-
-    #[inline]
-    fn slot(&self, slot: usize) -> &AtomicU64 {
-        match slot.checked_sub(NEAR) {
-            None => &self.near[slot].0,
-            Some(far) => &self.far[far],
-        }
-    }
-
-    /// The slots that may be free, from `home` on: all that are near, and of the far ones those on the map.
-    fn candidates(&self, home: usize) -> impl Iterator<Item = usize> {
-        let extent = self.extent();
-        let near = extent.min(NEAR);
-        let words = (extent - near).div_ceil(64);
-        let on_map = move |word: usize| {
-            let first = NEAR + word * 64;
-            bits(self.map[word].load(SeqCst)).map(move |bit| first + bit).filter(move |&slot| slot < extent)
-        };
-        from(home, near).chain(from(home.saturating_sub(NEAR) / 64, words).flat_map(on_map))
-    }
-
-    /// Where a far slot is on the map.
-    #[inline]
-    fn place_in_map(&self, slot: usize) -> Option<(&AtomicU64, u64)> {
-        let far = slot.checked_sub(NEAR)?;
-        Some((&self.map[far / 64], 1 << (far % 64)))
-    }
-
-    #[inline]
-    fn put_on_map(&self, slot: usize) {
-        if let Some((word, bit)) = self.place_in_map(slot)
-            && word.load(Relaxed) & bit == 0
-        {
-            word.fetch_or(bit, SeqCst);
-        }
-    }
-}
-
-/// All below `end`, from `first` on and round.
-fn from(first: usize, end: usize) -> impl Iterator<Item = usize> {
-    let first = if first < end { first } else { 0 };
-    (first..end).chain(0..first)
-}
-
-/// The places of the bits that are set.
-fn bits(mut word: u64) -> impl Iterator<Item = usize> {
-    iter::from_fn(move || {
-        let lowest = (word != 0).then(|| word.trailing_zeros() as usize)?;
-        word &= word - 1;
-        Some(lowest)
-    })
 }

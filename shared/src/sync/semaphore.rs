@@ -1,24 +1,10 @@
 //! Permits of which there are so many: to enter, or as signals.
-#![allow(unsafe_code)]
 
-use super::held::Held;
-use super::permits::Permits;
-use crate::memory::segment::Segment;
+use super::pool::{MOST, Permit, Pool, ReleaseError};
 use crate::sys::clock::Deadline;
-use crate::sys::task::Owner;
 use std::fmt;
 use std::io;
-use std::mem;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
-
-/// As many permits as there may be.
-const MOST: u32 = 65_535;
-/// Slots on cache lines of their own: as many processes can come and go without disturbing one another.
-const NEAR: usize = 64;
-const FAR: usize = MOST as usize - NEAR;
-
-type Slots = Permits<NEAR, FAR, { FAR.div_ceil(64) }>;
 
 /// A number of permits that processes share: who acquires one may go on, who finds none waits.
 ///
@@ -31,7 +17,7 @@ type Slots = Permits<NEAR, FAR, { FAR.div_ceil(64) }>;
 ///
 /// * **Sharing.** Every child forked after the semaphore was made has it, and so has every thread. Cloning
 ///   gives another handle to the same semaphore. It takes one mapping of shared memory (4 KiB, and more
-///   from 30 permits on), no descriptor and no name.
+///   from 31 permits on), no descriptor and no name.
 /// * **Waiting.** [`acquire`](Self::acquire) blocks: awake for some microseconds, then asleep. It is not
 ///   fair: who comes first need not be served first. `release` never blocks.
 /// * **At drop** of a [`Permit`] another may have it. At drop of the last handle in a process the memory is
@@ -236,138 +222,5 @@ impl fmt::Debug for BoundedSemaphore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = f.debug_struct("BoundedSemaphore");
         text.field("available", &self.available()).field("bound", &self.0.bound).finish_non_exhaustive()
-    }
-}
-
-/// A permit, held. Dropping it gives it back.
-#[must_use = "the permit is given back as soon as it is dropped"]
-pub struct Permit<'a> {
-    pool: &'a Pool,
-    slot: usize,
-    held: Held,
-}
-
-impl Permit<'_> {
-    /// Does away with this permit instead of giving it back; [`release`](Semaphore::release) makes another.
-    ///
-    /// From now on it is nobody's, so this thread may fork again, and no death brings it back.
-    pub fn forget(self) {
-        self.held.one_less();
-        self.pool.slots.forget(self.slot);
-        mem::forget(self);
-    }
-}
-
-impl Drop for Permit<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        self.held.one_less();
-        self.pool.slots.give(self.slot);
-    }
-}
-
-impl fmt::Debug for Permit<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Permit").finish_non_exhaustive()
-    }
-}
-
-/// Why no permits were made. Nothing has changed then.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ReleaseError {
-    /// There would be more than there may be, held ones included.
-    #[error(
-        "cannot release {permits} permit(s): the semaphore has {bound} at most, those that are held included"
-    )]
-    TooMany {
-        /// How many were to be made.
-        permits: u32,
-        /// How many there may be.
-        bound: u32,
-    },
-    /// There is no memory to keep so many.
-    #[error("cannot release {permits} permit(s): no shared memory for them: {source}")]
-    NoMemory {
-        /// How many were to be made.
-        permits: u32,
-        /// What `madvise(2)` says.
-        source: io::Error,
-    },
-}
-
-/// What both semaphores are: slots, and how many of them may be in use.
-struct Pool {
-    slots: Segment<Slots>,
-    bound: u32,
-    /// The slot of the last permit that was taken through this handle: the first to be tried.
-    home: AtomicUsize,
-}
-
-impl Pool {
-    fn new(permits: u32, bound: u32) -> io::Result<Pool> {
-        if permits > MOST {
-            let why = format!("{permits} permits, where {MOST} is the most");
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
-        }
-        // SAFETY: zeroes are slots without a permit.
-        let slots = unsafe { Segment::sparse() }?;
-        let pool = Pool { slots, bound, home: AtomicUsize::new(0) };
-        // The first is tried even if there is none.
-        pool.slots.populate(Slots::room_for(permits.max(1) as usize))?;
-        pool.release(permits).map_err(|error| match error {
-            ReleaseError::NoMemory { source, .. } => source,
-            error => io::Error::other(error),
-        })?;
-        Ok(pool)
-    }
-
-    #[inline]
-    fn acquire(&self) -> Permit<'_> {
-        match self.acquire_by(Deadline::NEVER) {
-            Some(permit) => permit,
-            None => unreachable!("a wait without a deadline ends with a permit"),
-        }
-    }
-
-    #[inline]
-    fn acquire_by(&self, deadline: Deadline) -> Option<Permit<'_>> {
-        let home = self.home.load(Relaxed);
-        let slot = self.slots.acquire(Owner::current(), home, deadline)?;
-        Some(self.permit(home, slot))
-    }
-
-    #[inline]
-    fn try_acquire(&self) -> Option<Permit<'_>> {
-        let home = self.home.load(Relaxed);
-        let slot = self.slots.try_acquire(Owner::current(), home)?;
-        Some(self.permit(home, slot))
-    }
-
-    #[inline]
-    fn permit(&self, home: usize, slot: usize) -> Permit<'_> {
-        if slot != home {
-            self.home.store(slot, Relaxed);
-        }
-        Permit { pool: self, slot, held: Held::one_more() }
-    }
-
-    fn release(&self, permits: u32) -> Result<(), ReleaseError> {
-        let prepare = |slots| self.slots.populate(Slots::room_for(slots));
-        match self.slots.release(Owner::current(), permits as usize, self.bound as usize, prepare) {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(ReleaseError::TooMany { permits, bound: self.bound }),
-            Err(errno) => Err(ReleaseError::NoMemory { permits, source: errno.into() }),
-        }
-    }
-
-    fn available(&self) -> u32 {
-        self.slots.available() as u32
-    }
-}
-
-impl Clone for Pool {
-    fn clone(&self) -> Pool {
-        Pool { slots: self.slots.clone(), bound: self.bound, home: AtomicUsize::new(self.home.load(Relaxed)) }
     }
 }

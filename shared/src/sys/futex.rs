@@ -22,6 +22,10 @@ pub(crate) enum Wait {
 ///
 /// The kernel compares 32 bits only. Whoever lays out such a word puts what sleepers go by there.
 pub(crate) fn wait(word: &AtomicU64, seen: u64, deadline: Deadline) -> Wait {
+    // (Past the deadline the kernel has to be asked: only it knows of a wake-up.)
+    if signal::safe_point() && !deadline.has_passed() {
+        return Wait::LookAgain;
+    }
     let until = deadline.to_timespec();
     let until: *const libc::timespec = until.as_ref().map_or(ptr::null(), |t| t.as_ref());
     // SAFETY: the kernel reads four bytes inside `word`, which is borrowed, and `until`, which is null
@@ -37,14 +41,13 @@ pub(crate) fn wait(word: &AtomicU64, seen: u64, deadline: Deadline) -> Wait {
             libc::FUTEX_BITSET_MATCH_ANY,
         )
     };
-    let waited = Errno::result(result);
-    // Not only after EINTR. A signal that came just before the sleep did not interrupt it: its answer has
-    // waited for the end of the slice, and must not wait for another signal.
-    signal::safe_point();
-    match waited {
+    let waited = match Errno::result(result) {
         Err(Errno::ETIMEDOUT) => Wait::TimedOut,
         _ => Wait::LookAgain,
-    }
+    };
+    // Also when no signal interrupted it: another thread may have noted one, or this one just before it slept.
+    signal::safe_point();
+    waited
 }
 
 /// `futex(FUTEX_WAKE)`: wakes at most `count` of those who sleep on the word. Returns how many it were.

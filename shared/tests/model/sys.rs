@@ -141,8 +141,16 @@ pub(crate) mod atomic {
             written(order, |order| self.0.compare_exchange(seen, value, order, failed))
         }
 
+        pub(crate) fn fetch_add(&self, value: u64, order: Ordering) -> u64 {
+            written(order, |order| self.0.fetch_add(value, order))
+        }
+
         pub(crate) fn fetch_or(&self, value: u64, order: Ordering) -> u64 {
             written(order, |order| self.0.fetch_or(value, order))
+        }
+
+        pub(crate) fn fetch_and(&self, value: u64, order: Ordering) -> u64 {
+            written(order, |order| self.0.fetch_and(value, order))
         }
 
         pub(crate) fn fetch_max(&self, value: u64, order: Ordering) -> u64 {
