@@ -1,7 +1,9 @@
-//! The lock word under every interleaving that counts, by loom: `src/sync/raw.rs` itself, the same text
-//! that processes run, over the atomics of loom and a kernel of the model's (`model/sys.rs`).
+//! The lock word and the permits of a semaphore under every interleaving that counts, by loom: `src/sync/raw.rs`
+//! and `src/sync/permits.rs` themselves, the same text that processes run, over the atomics of loom and a kernel
+//! of the model's (`model/sys.rs`).
 //!
-//! The laws are in `model/laws.rs`. Relies on nothing of the crate but that file and `slice.rs`.
+//! The laws are in `model/laws.rs` and `model/semaphore.rs`. Relies on nothing of the crate but the files named
+//! below.
 
 #[path = "model/sys.rs"]
 mod sys;
