@@ -21,7 +21,7 @@
 //! |---|---|
 //! | [`process`] | starting processes, waiting for them, ending them |
 //! | [`channel`] | what they say to one another: so far, how a value becomes bytes |
-//! | [`sync`] | [`Lock`](sync::Lock), [`ReentrantLock`](sync::ReentrantLock) and [`Semaphore`](sync::Semaphore), which survive the death of their owner |
+//! | [`sync`] | [`Lock`](sync::Lock), [`ReentrantLock`](sync::ReentrantLock) and [`Semaphore`](sync::Semaphore), which survive the death of their owner; [`Event`](sync::Event) |
 //! | [`memory`] | what may lie in shared memory, and [`Shared`](memory::Shared) for bare atomics |
 //! | `sys` | the kernel, one file a facility; private |
 //!
@@ -41,6 +41,7 @@
 //! | `Lock()`, `with lock:` | [`Lock`](sync::Lock), and a guard |
 //! | `RLock()` | [`ReentrantLock`](sync::ReentrantLock) |
 //! | `Semaphore(n)`, `BoundedSemaphore(n)` | [`Semaphore`](sync::Semaphore), [`BoundedSemaphore`](sync::BoundedSemaphore), and a permit |
+//! | `Event()` | [`Event`](sync::Event) |
 //! | `Value('i', 0)`, `Array('i', 10)` | `Lock::new(0_i32)`, `Lock::new([0_i32; 10])` |
 //! | `RawValue`, `RawArray` | [`Shared`](memory::Shared) of atomics |
 //! | a `ctypes.Structure` | a struct in [`plain!`] |

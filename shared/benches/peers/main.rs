@@ -16,6 +16,7 @@ mod round;
 mod semaphores;
 mod spawn;
 mod table;
+mod wakes;
 
 use round::Effort;
 use std::process::{Command, ExitCode};
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
     let mut rows = spawn::rows(effort);
     rows.extend(locks::rows(effort));
     rows.extend(semaphores::rows(effort));
+    rows.extend(wakes::rows(effort));
     table::print(&rows);
     let judged = effort == Effort::FULL;
     if !judged {

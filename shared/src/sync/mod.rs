@@ -2,6 +2,8 @@
 //! its threads.
 
 mod bell;
+mod event;
+mod flag;
 mod held;
 mod lock;
 mod permits;
@@ -14,6 +16,7 @@ mod slice;
 mod slots;
 mod spin;
 
+pub use event::Event;
 pub(crate) use held::guards_held;
 pub use lock::{Lock, LockGuard};
 pub use poison::{Cause, LockTimeoutError, Poisoned, TryLockError};

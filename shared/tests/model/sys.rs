@@ -313,6 +313,15 @@ pub(crate) mod task {
         }
     }
 
+    #[derive(Default)]
+    pub(crate) struct Watch(());
+
+    impl Watch {
+        pub(crate) fn has_ended(&mut self, owner: Owner) -> bool {
+            owner.has_ended()
+        }
+    }
+
     loom::thread_local! {
         /// After how many steps this thread dies.
         static STEPS_LEFT: Cell<Option<u32>> = Cell::new(None);
