@@ -66,6 +66,8 @@ struct Scene {
     /// Permits that there are, and those that there may be, as a release is under way.
     there_are: Cell<isize>,
     there_may_be: Cell<isize>,
+    /// Held from the beginning to the end.
+    kept: Cell<usize>,
     inside: RefCell<Vec<Owner>>,
     gave_up: Cell<u32>,
     died: Cell<bool>,
@@ -92,6 +94,7 @@ impl Scene {
             soon: Deadline::after(MOMENT),
             there_are: Cell::new(0),
             there_may_be: Cell::new(0),
+            kept: Cell::new(0),
             inside: RefCell::default(),
             gave_up: Cell::new(0),
             died: Cell::new(false),
@@ -139,13 +142,17 @@ impl Scene {
         self.died.set(true);
     }
 
-    /// All have ended: every permit can be had, those of the dead too, and no other.
+    /// All have ended: every permit can be had, those of the dead too, and no other; and there is room for as many
+    /// as there are not.
     fn judge(&self, seen: &Seen) {
         let late = Owner::new(20, 20);
         let all = std::iter::from_fn(|| self.permits.try_acquire(late, 0)).count() as isize;
         assert_eq!(self.permits.available(), 0);
         let (least, most) = (self.there_are.get(), self.there_may_be.get());
         assert!((least..=most).contains(&all), "{all} instead of {least} to {most}");
+        let room = SLOTS - all as usize - self.kept.get();
+        assert!(!self.release(late, room + 1, SLOTS), "room for one too many");
+        assert!(self.release(late, room, SLOTS), "room is lost");
         seen.gave_up.fetch_add(self.gave_up.get(), Relaxed);
         seen.died.fetch_add(u32::from(self.died.get()), Relaxed);
         if least != most {
@@ -267,6 +274,7 @@ impl Model {
         }
         if self.near_is_taken {
             assert_eq!(scene.permits.try_acquire(patient, 0), Some(0));
+            scene.kept.set(1);
             scene.there_are.set(self.permits as isize);
             scene.there_may_be.set(self.permits as isize);
         }
@@ -384,14 +392,8 @@ fn a_dead_releaser_has_made_some_and_never_more() {
 
 #[test]
 fn room_that_a_dead_releaser_had_reserved_is_free_again() {
-    let cast: &[Role] = &[sends_one, releases_when_it_can];
-    Model { cast, permits: 1, preemptions: Some(3), ..MODEL }.check_deaths();
-}
-
-/// For one permit more there is room in any case, for two once the dead has left his.
-fn releases_when_it_can(scene: &Scene, me: Owner) {
-    let first = scene.release(me, 1, SLOTS);
-    assert!(first, "there was room for two, and two wanted it");
+    Model { cast: &[sends_one, sends_one], preemptions: Some(3), ..MODEL }.check_deaths();
+    Model { cast: &[sends_two, comes], preemptions: Some(2), ..MODEL }.check_deaths();
 }
 
 #[test]
