@@ -17,11 +17,15 @@
 #[cfg(target_arch = "x86_64")]
 mod killer;
 #[cfg(target_arch = "x86_64")]
-mod rows;
+mod locks;
+#[cfg(target_arch = "x86_64")]
+mod scene;
+#[cfg(target_arch = "x86_64")]
+mod survivor;
 #[cfg(target_arch = "x86_64")]
 mod victim;
 #[cfg(target_arch = "x86_64")]
-mod world;
+mod witness;
 
 #[cfg(not(target_arch = "x86_64"))]
 fn main() {
@@ -36,8 +40,8 @@ fn main() -> std::process::ExitCode {
 #[cfg(target_arch = "x86_64")]
 mod table {
     use crate::killer::{Extent, Tally, run};
-    use crate::rows::{Row, STRAND, rows};
-    use crate::world::Kind;
+    use crate::locks;
+    use crate::scene::Row;
     use shared::sync::{Lock, ReentrantLock};
     use std::cell::Cell;
     use std::process::ExitCode;
@@ -51,6 +55,16 @@ mod table {
     struct Options {
         full: bool,
         only: String,
+    }
+
+    impl Options {
+        fn extent(&self, row: &Row) -> Extent {
+            match (row.first_only, self.full) {
+                (true, full) => Extent::First(if full { 1000 } else { 50 }),
+                (false, true) => Extent::All,
+                (false, false) => Extent::AtMost(QUICK),
+            }
+        }
     }
 
     fn options() -> Option<Options> {
@@ -78,14 +92,14 @@ mod table {
         );
         println!("|---|---|--:|--:|--:|--:|--:|--:|");
         let mut total = Tally::default();
-        each_row::<Lock<Cell<u64>>>(&options, &mut total);
-        each_row::<ReentrantLock<Cell<u64>>>(&options, &mut total);
-        row::<Lock<Cell<u64>>>(
-            STRAND,
-            Extent::First(if options.full { 1000 } else { 50 }),
-            &options,
-            &mut total,
-        );
+        for row in rows() {
+            let wanted = format!("{}, {}", row.operation, row.state).contains(&options.only);
+            if wanted && total.hangs < TOO_MANY_HANGS {
+                let tally = run(&row, options.extent(&row));
+                println!("{}", line(&row.operation, row.state, &tally));
+                total.add(&tally);
+            }
+        }
         if total.boundaries + total.hangs == 0 {
             eprintln!("no row has this text: {}", options.only);
             return ExitCode::from(2);
@@ -96,21 +110,11 @@ mod table {
         if total.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 
-    fn each_row<K: Kind>(options: &Options, total: &mut Tally) {
-        let extent = if options.full { Extent::All } else { Extent::AtMost(QUICK) };
-        for each in rows(K::REENTRANT) {
-            row::<K>(each, extent, options, total);
-        }
-    }
-
-    fn row<K: Kind>(row: Row, extent: Extent, options: &Options, total: &mut Tally) {
-        let operation = format!("{}, {}", K::NAME, row.operation);
-        let wanted = format!("{operation}, {}", row.state).contains(&options.only);
-        if wanted && total.hangs < TOO_MANY_HANGS {
-            let tally = run::<K>(row, extent);
-            println!("{}", line(&operation, row.state, &tally));
-            total.add(&tally);
-        }
+    fn rows() -> Vec<Row> {
+        let mut rows = locks::rows::<Lock<Cell<u64>>>();
+        rows.extend(locks::rows::<ReentrantLock<Cell<u64>>>());
+        rows.push(locks::strand());
+        rows
     }
 
     fn line(operation: &str, state: &str, tally: &Tally) -> String {
