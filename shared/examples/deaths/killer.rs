@@ -1,6 +1,6 @@
 //! One row: set the scene, bring a victim to a boundary, kill it, see what the survivors get.
 
-use crate::scene::{Death, Outcome, Part, Row, SHORT, Scene, Wrong};
+use crate::scene::{Death, LONG, Outcome, Part, Row, SHORT, Scene, Wrong};
 use crate::survivor::PROMISED;
 use crate::victim::{Awake, Path, Victim};
 use nix::unistd::alarm;
@@ -59,7 +59,7 @@ impl Tally {
         self.worst = self.worst.max(other.worst);
     }
 
-    fn wrong(&self) -> u64 {
+    pub(crate) fn wrong(&self) -> u64 {
         self.hangs + self.double_owners + self.broken
     }
 
@@ -89,7 +89,8 @@ struct Route {
 /// A path may change meanwhile: it depends on the clock here and there, and on the length of a text in
 /// `/proc` when it is asked whether the owner lives. Then it is recorded anew, from where it changed.
 pub(crate) fn run(row: &Row, extent: Extent) -> Tally {
-    let mut killer = Killer { row, scene: (row.scene)(), tally: Tally::default() };
+    let (scene, time_limit) = ((row.scene)(), row.part.time_limit());
+    let mut killer = Killer { row, scene, time_limit, tally: Tally::default() };
     let (mut done, mut changes) = (0, 0);
     'path: while changes < CHANGES {
         let Some(route) = killer.find_route() else { break };
@@ -113,6 +114,8 @@ pub(crate) fn run(row: &Row, extent: Extent) -> Tally {
 struct Killer<'a> {
     row: &'a Row,
     scene: Box<dyn Scene>,
+    /// Of the victim's operation, if it has one.
+    time_limit: Duration,
     tally: Tally,
 }
 
@@ -122,7 +125,9 @@ impl Killer<'_> {
             return Some(Route { to_sleep: None, part: self.record_twice(|_, victim| victim.record())? });
         }
         // With time enough to be stepped as far as the sleep.
+        self.time_limit = LONG;
         let to_sleep = self.record_twice(|_, victim| victim.record())?;
+        self.time_limit = self.row.part.time_limit();
         let part = match self.row.part {
             Part::Sleep => Path::sleep(),
             _ => self.record_twice(|killer, victim| {
@@ -139,6 +144,9 @@ impl Killer<'_> {
     fn record_twice(&mut self, record: impl Fn(&mut Self, &Victim) -> Option<Path>) -> Option<Path> {
         let mut paths = Vec::new();
         for _ in 0..ATTEMPTS {
+            if self.tally.wrong() >= ENOUGH {
+                break;
+            }
             let mut path = None;
             self.one_death(|killer, victim| {
                 path = record(killer, victim);
@@ -161,14 +169,14 @@ impl Killer<'_> {
                     && (killer.row.part == Part::Sleep || victim.run_to(&route.part, boundary))
             }
         };
-        (0..ATTEMPTS).any(|_| self.one_death(travel))
+        (0..ATTEMPTS).any(|_| self.tally.wrong() < ENOUGH && self.one_death(travel))
     }
 
     /// One victim, from its birth to what the survivors say of its death. Counted as a boundary if the
     /// journey led where it was to lead; the laws hold in any case.
     fn one_death(&mut self, journey: impl FnOnce(&mut Self, &Victim) -> bool) -> bool {
         alarm::set(WATCHDOG_SECONDS);
-        let victim = self.scene.set();
+        let victim = self.scene.set(self.time_limit);
         let arrived = journey(self, &victim);
         self.bury(victim, arrived);
         alarm::cancel();

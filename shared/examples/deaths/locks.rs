@@ -5,10 +5,11 @@
 //! it: whoever gets it writes its pid into a witness word beside it, and that word must not name another alive.
 //! In the end it is free and sound, and was taken as often as the count says.
 
+use crate::kinds::{Kind, Taken, sound};
 use crate::scene::{Death, Outcome, Part, Row, Scene, Wrong, law};
 use crate::survivor::{Line, PROMISED, Survivor};
 use crate::victim::{Marks, Victim};
-use crate::witness::{Found, Kind, Taken, Witness};
+use crate::witness::{Found, Witness};
 use shared::sync::Lock;
 use std::cell::Cell;
 use std::fmt;
@@ -163,7 +164,7 @@ impl<K: Kind> Locks<K> {
 }
 
 impl<K: Kind> Scene for Locks<K> {
-    fn set(&mut self) -> Victim {
+    fn set(&mut self, time_limit: Duration) -> Victim {
         let (operation, owner, part, sleeper) = self.stand;
         match owner {
             Owner::VictimOrNobody => {}
@@ -177,7 +178,7 @@ impl<K: Kind> Scene for Locks<K> {
             }
         }
         let lock = self.lock.clone();
-        let victim = Victim::new(move |marks| live(&lock, marks, operation, part.time_limit()));
+        let victim = Victim::new(move |marks| live(&lock, marks, operation, time_limit));
         if matches!(operation, Operation::Unlock | Operation::NestedLock | Operation::NestedUnlock) {
             self.taken += 1;
         }
@@ -262,10 +263,6 @@ fn live<K: Kind>(lock: &K, marks: &Marks, operation: Operation, time_limit: Dura
             marks.operation(|| drop(inner));
         }
     }
-}
-
-fn sound<G>(taken: Taken<G>) -> G {
-    taken.unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 fn counted<K: Kind>(taken: Taken<K::Guard<'_>>) -> K::Guard<'_> {

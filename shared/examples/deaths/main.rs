@@ -1,4 +1,4 @@
-//! The killer: SIGKILL at every instruction of every operation of the locks, and what the survivors get.
+//! The killer: SIGKILL at every instruction of every operation of the primitives, and what the survivors get.
 //!
 //! ```text
 //! cargo run --release -p shared --example deaths -- --quick | --full [--only TEXT]
@@ -6,20 +6,33 @@
 //!
 //! A child calls an operation under `ptrace(2)` and is killed at one boundary between two instructions; then
 //! the next child at the next. `--full` takes every boundary, `--quick` every row with some of them, `--only`
-//! the rows whose operation and state contain the text. After each death the survivors (one that sleeps in
-//! `lock`, where there is one, then one that comes new) must get the lock within a second, told of the death
-//! exactly if the lock named the dead; nobody may get it while another alive has it; and in the end it is free
-//! and sound, and the count under it is right. The exit status is 1 if not. An operation that sleeps is
-//! stepped up to its first sleep, killed once in it, and stepped from its end to the return or the next sleep.
+//! the rows whose operation and state contain the text. An operation that sleeps is stepped up to its first
+//! sleep, killed once in it, and stepped from its end to the return or the next sleep. After each death the
+//! survivors, those that sleep and one that comes new, must get what they are owed within a second, and the
+//! laws of the primitive must hold. The exit status is 1 if not.
+//!
+//! What is killed and what must hold is told in a file for each primitive: `locks.rs`, `semaphores.rs`, `event.rs`,
+//! `condition.rs`, `barrier.rs`. The rest is the same for all: `scene.rs` is what such a file provides,
+//! `killer.rs` goes through a row of it, `victim.rs` is the traced child and `survivor.rs` those who live on.
 //!
 //! It relies on x86-64, for single steps and breakpoints.
 
 #[cfg(target_arch = "x86_64")]
+mod barrier;
+#[cfg(target_arch = "x86_64")]
+mod condition;
+#[cfg(target_arch = "x86_64")]
+mod event;
+#[cfg(target_arch = "x86_64")]
 mod killer;
+#[cfg(target_arch = "x86_64")]
+mod kinds;
 #[cfg(target_arch = "x86_64")]
 mod locks;
 #[cfg(target_arch = "x86_64")]
 mod scene;
+#[cfg(target_arch = "x86_64")]
+mod semaphores;
 #[cfg(target_arch = "x86_64")]
 mod survivor;
 #[cfg(target_arch = "x86_64")]
@@ -40,17 +53,18 @@ fn main() -> std::process::ExitCode {
 #[cfg(target_arch = "x86_64")]
 mod table {
     use crate::killer::{Extent, Tally, run};
-    use crate::locks;
     use crate::scene::Row;
+    use crate::{barrier, condition, event, locks, semaphores};
     use shared::sync::{Lock, ReentrantLock};
     use std::cell::Cell;
     use std::process::ExitCode;
     use std::time::{Duration, Instant};
 
-    /// So many boundaries a row in the quick run.
-    const QUICK: usize = 120;
-    /// A lock that is broken this thoroughly needs no further rows: each hang costs a second.
-    const TOO_MANY_HANGS: u64 = 12;
+    /// So many boundaries a row in the quick run, and where a death takes its time.
+    const QUICK: usize = 40;
+    const QUICK_IF_SLOW: usize = 10;
+    /// What is broken this thoroughly needs no further rows: each hang costs a second.
+    const TOO_MANY: u64 = 12;
 
     struct Options {
         full: bool,
@@ -62,7 +76,7 @@ mod table {
             match (row.first_only, self.full) {
                 (true, full) => Extent::First(if full { 1000 } else { 50 }),
                 (false, true) => Extent::All,
-                (false, false) => Extent::AtMost(QUICK),
+                (false, false) => Extent::AtMost(if row.slow { QUICK_IF_SLOW } else { QUICK }),
             }
         }
     }
@@ -94,13 +108,13 @@ mod table {
         let mut total = Tally::default();
         for row in rows() {
             let wanted = format!("{}, {}", row.operation, row.state).contains(&options.only);
-            if wanted && total.hangs < TOO_MANY_HANGS {
+            if wanted && total.wrong() < TOO_MANY {
                 let tally = run(&row, options.extent(&row));
                 println!("{}", line(&row.operation, row.state, &tally));
                 total.add(&tally);
             }
         }
-        if total.boundaries + total.hangs == 0 {
+        if total.boundaries + total.wrong() == 0 {
             eprintln!("no row has this text: {}", options.only);
             return ExitCode::from(2);
         }
@@ -114,6 +128,12 @@ mod table {
         let mut rows = locks::rows::<Lock<Cell<u64>>>();
         rows.extend(locks::rows::<ReentrantLock<Cell<u64>>>());
         rows.push(locks::strand());
+        rows.extend(semaphores::rows(false));
+        rows.extend(semaphores::rows(true));
+        rows.extend(event::rows());
+        rows.extend(condition::rows::<Lock<Cell<u64>>>());
+        rows.extend(condition::rows::<ReentrantLock<Cell<u64>>>());
+        rows.extend(barrier::rows());
         rows
     }
 

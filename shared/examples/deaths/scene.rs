@@ -28,14 +28,16 @@ pub(crate) enum Part {
 }
 
 impl Part {
-    /// The time limit of the victim's operation, if it has one: that it cannot reach, or shorter than its
-    /// first slice.
+    /// The time limit of the victim's operation, if it has one.
     pub(crate) fn time_limit(self) -> Duration {
-        if matches!(self, Part::TimeUp | Part::WokenSlowly) { SHORT } else { Duration::from_secs(10) }
+        if matches!(self, Part::TimeUp | Part::WokenSlowly) { SHORT } else { LONG }
     }
 }
 
+/// A time limit shorter than the first slice.
 pub(crate) const SHORT: Duration = Duration::from_millis(3);
+/// One that is not reached.
+pub(crate) const LONG: Duration = Duration::from_secs(10);
 
 /// A line of the table.
 pub(crate) struct Row {
@@ -46,6 +48,9 @@ pub(crate) struct Row {
     pub(crate) part: Part,
     /// Only the first boundary matters, but that one is tried often.
     pub(crate) first_only: bool,
+    /// The survivors have to find out by themselves, at the end of a slice: a death takes a tenth of a second
+    /// and more.
+    pub(crate) slow: bool,
     /// A new primitive, and nobody there yet.
     pub(crate) scene: Box<dyn Fn() -> Box<dyn Scene>>,
 }
@@ -57,7 +62,14 @@ impl Row {
         part: Part,
         scene: impl Fn() -> S + 'static,
     ) -> Row {
-        Row { operation, state, part, first_only: false, scene: Box::new(move || Box::new(scene())) }
+        Row {
+            operation,
+            state,
+            part,
+            first_only: false,
+            slow: false,
+            scene: Box::new(move || Box::new(scene())),
+        }
     }
 }
 
@@ -65,7 +77,7 @@ impl Row {
 /// one death leaves behind, the next must live with.
 pub(crate) trait Scene {
     /// Brings everybody to where the row wants them, and then the victim to its operation.
-    fn set(&mut self) -> Victim;
+    fn set(&mut self, time_limit: Duration) -> Victim;
 
     /// The victim sleeps: this is for those who are to sleep behind it.
     fn follow(&mut self) {}
@@ -129,10 +141,20 @@ impl Death {
         Death { pid, over, time: Instant::now(), answered: Cell::new(Duration::ZERO) }
     }
 
+    /// By then every survivor must have its answer.
+    pub(crate) fn deadline(&self) -> Instant {
+        self.time + PROMISED
+    }
+
+    /// Somebody has.
+    pub(crate) fn note(&self) {
+        self.answered.set(self.time.elapsed());
+    }
+
     /// What a survivor found, which it must have within the promised time.
     pub(crate) fn answer<T: Message + 'static>(&self, survivor: Survivor<T>) -> Result<T, Wrong> {
-        let answer = survivor.answer(self.time + PROMISED);
-        self.answered.set(self.time.elapsed());
+        let answer = survivor.answer(self.deadline());
+        self.note();
         answer
     }
 }

@@ -1,6 +1,8 @@
 //! Those who live on: processes that use the primitive, and say what they found.
 
 use crate::scene::Wrong;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use shared::channel::Message;
 use shared::process::{Builder, JoinHandle};
 use std::io::{Read, Write};
@@ -58,7 +60,7 @@ impl<T: Message + 'static> Survivor<T> {
         survivor
     }
 
-    /// One that sleeps: it has told that it is about to, and does.
+    /// One that sleeps: it has told that it is about to, and does. Or else it has its answer already.
     pub(crate) fn asleep(
         name: &'static str,
         act: impl FnOnce(&mut Line) -> T + Send + 'static,
@@ -79,16 +81,37 @@ impl<T: Message + 'static> Survivor<T> {
         self.process().process().id()
     }
 
+    /// Whether it has its answer.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.process().is_finished()
+    }
+
     /// Waits until it tells.
-    fn hear(&mut self) {
+    pub(crate) fn hear(&mut self) {
         self.line.set_read_timeout(Some(PATIENCE)).expect("a time limit");
         let heard = self.line.read_exact(&mut [0]);
         assert!(heard.is_ok(), "the {} does not arrive", self.name);
     }
 
-    /// Ends its pause.
+    /// Ends its pause. One that has ended needs no telling.
     pub(crate) fn go_on(&mut self) {
-        self.line.write_all(&[0]).expect("a survivor that listens");
+        let _ = self.line.write_all(&[0]);
+    }
+
+    /// It does nothing for a while.
+    pub(crate) fn stop(&self) {
+        self.signal(Signal::SIGSTOP);
+        assert!(wait_until(PATIENCE, || state(self.pid()) == Some('T')), "the {} does not stop", self.name);
+    }
+
+    /// Ends that, if it was so.
+    pub(crate) fn go_on_living(&self) {
+        self.signal(Signal::SIGCONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        // Not collected yet, so the number is its own.
+        kill(Pid::from_raw(self.pid() as i32), signal).expect("a child of ours");
     }
 
     /// Ends it by a signal. It is not collected: its pid stays its own.

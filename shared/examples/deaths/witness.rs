@@ -1,92 +1,12 @@
-//! A lock of either kind, and the witness that it has one owner.
+//! The witnesses: that a lock has one owner, and that of those alive no more have a permit than there are permits.
 
+use crate::kinds::{Kind, Taken};
 use crate::scene::Wrong;
 use crate::survivor::is_alive;
 use shared::memory::Shared;
-use shared::sync::{Cause, Lock, LockGuard, LockTimeoutError, Poisoned};
-use shared::sync::{ReentrantLock, ReentrantLockGuard, TryLockError};
-use std::cell::Cell;
-use std::fmt::Debug;
-use std::ops::Deref;
+use shared::sync::Cause;
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
-use std::time::Duration;
-
-/// What `lock` returns.
-pub(crate) type Taken<G> = Result<G, Poisoned<G>>;
-
-/// `Lock` and `ReentrantLock`, over a count of how often they were taken.
-pub(crate) trait Kind: Clone + Debug + Send + 'static {
-    const NAME: &'static str;
-    const REENTRANT: bool;
-    type Guard<'a>: Deref<Target = Cell<u64>>;
-
-    fn new() -> Self;
-    fn lock(&self) -> Taken<Self::Guard<'_>>;
-    fn try_lock(&self) -> Option<Taken<Self::Guard<'_>>>;
-    fn lock_timeout(&self, timeout: Duration) -> Option<Taken<Self::Guard<'_>>>;
-    fn is_locked(&self) -> bool;
-    fn poison(&self) -> Option<Cause>;
-    fn clear_poison(&self);
-
-    /// The pid in the lock word, which the locks tell in their `Debug` text only.
-    fn owner(&self) -> Option<u32> {
-        let text = format!("{self:?}");
-        text.split_once("owner: Some(")?.1.split_once(')')?.0.parse().ok()
-    }
-}
-
-macro_rules! kind {
-    ($lock:ident, $guard:ident, $reentrant:literal) => {
-        impl Kind for $lock<Cell<u64>> {
-            const NAME: &'static str = stringify!($lock);
-            const REENTRANT: bool = $reentrant;
-            type Guard<'a> = $guard<'a, Cell<u64>>;
-
-            fn new() -> Self {
-                $lock::new(Cell::new(0))
-            }
-
-            #[inline(always)]
-            fn lock(&self) -> Taken<Self::Guard<'_>> {
-                self.lock()
-            }
-
-            #[inline(always)]
-            fn try_lock(&self) -> Option<Taken<Self::Guard<'_>>> {
-                match self.try_lock() {
-                    Ok(guard) => Some(Ok(guard)),
-                    Err(TryLockError::Poisoned(poisoned)) => Some(Err(poisoned)),
-                    Err(TryLockError::WouldBlock) => None,
-                }
-            }
-
-            #[inline(always)]
-            fn lock_timeout(&self, timeout: Duration) -> Option<Taken<Self::Guard<'_>>> {
-                match self.lock_timeout(timeout) {
-                    Ok(guard) => Some(Ok(guard)),
-                    Err(LockTimeoutError::Poisoned(poisoned)) => Some(Err(poisoned)),
-                    Err(LockTimeoutError::Timeout) => None,
-                }
-            }
-
-            fn is_locked(&self) -> bool {
-                self.is_locked()
-            }
-
-            fn poison(&self) -> Option<Cause> {
-                self.poison()
-            }
-
-            fn clear_poison(&self) {
-                self.clear_poison();
-            }
-        }
-    };
-}
-
-kind!(Lock, LockGuard, false);
-kind!(ReentrantLock, ReentrantLockGuard, true);
 
 /// What a survivor found when it had the lock: whose death the lock reported, and the count.
 pub(crate) type Found = (Option<u32>, u64);
@@ -163,5 +83,48 @@ pub(crate) struct Hold<'a, K: Kind> {
 impl<K: Kind> Drop for Hold<'_, K> {
     fn drop(&mut self) {
         self.witness.goes(process::id());
+    }
+}
+
+/// How many of those alive have a permit, in a word that all see.
+#[derive(Clone, Debug)]
+pub(crate) struct Inside {
+    most: u64,
+    pub(crate) count: Shared<AtomicU64>,
+    /// How often there were too many.
+    too_many: Shared<AtomicU64>,
+}
+
+impl Inside {
+    pub(crate) fn new(most: u64) -> Inside {
+        let word = || Shared::new(AtomicU64::new(0));
+        Inside { most, count: word(), too_many: word() }
+    }
+
+    pub(crate) fn hold<P>(&self, permit: P) -> Held<'_, P> {
+        if self.count.fetch_add(1, SeqCst) >= self.most {
+            self.too_many.fetch_add(1, SeqCst);
+        }
+        Held { _permit: permit, inside: self }
+    }
+
+    pub(crate) fn testify(&self) -> Result<(), Wrong> {
+        match self.too_many.swap(0, SeqCst) {
+            0 => Ok(()),
+            times => Err(Wrong::DoubleOwner(format!("more have a permit than there are, {times} times"))),
+        }
+    }
+}
+
+/// A permit, held by a survivor.
+pub(crate) struct Held<'a, P> {
+    /// Given back after the count, as fields are dropped after `drop`.
+    _permit: P,
+    inside: &'a Inside,
+}
+
+impl<P> Drop for Held<'_, P> {
+    fn drop(&mut self) {
+        self.inside.count.fetch_sub(1, SeqCst);
     }
 }
