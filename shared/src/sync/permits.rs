@@ -185,7 +185,7 @@ impl<const NEAR: usize, const FAR: usize, const WORDS: usize> Permits<NEAR, FAR,
     #[inline]
     fn take_at(&self, slot: usize, me: Owner) -> bool {
         let (slot, mine) = (self.slots.at(slot), me.to_word());
-        #[cfg(feature = "sabotage")]
+        #[cfg(feature = "sabotage-semaphore")]
         {
             // The mistake that the killer must find: for some instructions the permit is taken and nobody's.
             let taken = slot.compare_exchange(FREE, RESERVED, Acquire, Relaxed).is_ok();
@@ -195,7 +195,7 @@ impl<const NEAR: usize, const FAR: usize, const WORDS: usize> Permits<NEAR, FAR,
             taken
         }
         // take
-        #[cfg(not(feature = "sabotage"))]
+        #[cfg(not(feature = "sabotage-semaphore"))]
         slot.compare_exchange(FREE, mine, Acquire, Relaxed).is_ok()
     }
 

@@ -291,7 +291,7 @@ impl<const SLOTS: usize> Waiters<SLOTS> {
             // carry
             if orphan && slot.word.compare_exchange(seen, mine, Acquire, Relaxed).is_ok() {
                 // The mistake that killer and model must find: the notification is lost with its receiver.
-                #[cfg(not(feature = "sabotage"))]
+                #[cfg(not(feature = "sabotage-condition"))]
                 self.notify_one(slot.given.load(Relaxed));
                 // settle
                 slot.word.store(FREE, Release);
