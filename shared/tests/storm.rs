@@ -11,7 +11,9 @@ use nix::libc;
 use shared::memory::Shared;
 use shared::process::signal::{self, Signal};
 use shared::process::{self, JoinHandle};
-use shared::sync::{Event, Lock, LockTimeoutError, ReentrantLock, Semaphore};
+use shared::sync::{
+    Barrier, BrokenCause, Condition, Event, Lock, LockTimeoutError, ReentrantLock, Semaphore,
+};
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
@@ -33,6 +35,7 @@ struct World {
     free: Lock<()>,
     none: Semaphore,
     never: Event,
+    nobody_notifies: Condition,
 }
 
 /// A call that is to take the whole time. `false`: it ended otherwise than it should.
@@ -80,6 +83,37 @@ const CALLS: &[(&str, Call)] = &[
             event.wait();
         });
         event.is_set()
+    }),
+    ("Condition::wait_timeout", |world, time| {
+        let guard = world.free.lock().unwrap();
+        world.nobody_notifies.wait_timeout(guard, time).unwrap().1.timed_out()
+    }),
+    ("Condition::wait, with a ReentrantLock", |_, time| {
+        let (lock, condition, done) =
+            (ReentrantLock::new(()), Condition::new(), Shared::new(AtomicBool::new(false)));
+        process::scope(|s| {
+            s.spawn(|| {
+                thread::sleep(time);
+                let _guard = lock.lock().unwrap();
+                done.store(true, SeqCst);
+                condition.notify_one();
+            });
+            condition.wait_while(lock.lock().unwrap(), |()| !done.load(SeqCst)).is_ok()
+        })
+    }),
+    ("Barrier::wait_timeout", |_, time| {
+        let two = Barrier::new(2);
+        matches!(two.wait_timeout(time), Err(broken) if broken.cause() == BrokenCause::TimedOut)
+    }),
+    ("Barrier::wait", |_, time| {
+        let two = Barrier::new(2);
+        process::scope(|s| {
+            s.spawn(|| {
+                thread::sleep(time);
+                two.wait().unwrap();
+            });
+            two.wait().is_ok()
+        })
     }),
     ("JoinHandle::wait_timeout", |world, time| !world.holder.wait_timeout(time)),
     ("JoinHandle::join", |_, time| process::spawn(move || thread::sleep(time)).join() == Ok(())),
@@ -141,6 +175,7 @@ impl World {
             free: Lock::new(()),
             none: Semaphore::new(0),
             never: Event::new(),
+            nobody_notifies: Condition::new(),
         };
         f(&world);
         done.store(true, SeqCst);
