@@ -21,7 +21,7 @@
 //! |---|---|
 //! | [`process`] | starting processes, waiting for them, ending them |
 //! | [`channel`] | what they say to one another: so far, how a value becomes bytes |
-//! | [`sync`] | [`Lock`](sync::Lock) and [`ReentrantLock`](sync::ReentrantLock), which survive the death of their owner |
+//! | [`sync`] | [`Lock`](sync::Lock) and [`ReentrantLock`](sync::ReentrantLock), which survive the death of their owner; [`Event`](sync::Event) |
 //! | [`memory`] | what may lie in shared memory, and [`Shared`](memory::Shared) for bare atomics |
 //! | `sys` | the kernel, one file a facility; private |
 //!
@@ -40,6 +40,7 @@
 //! | `sys.exit(n)`, `atexit.register(f)` | [`process::exit`], [`process::at_exit`] |
 //! | `Lock()`, `with lock:` | [`Lock`](sync::Lock), and a guard |
 //! | `RLock()` | [`ReentrantLock`](sync::ReentrantLock) |
+//! | `Event()` | [`Event`](sync::Event) |
 //! | `Value('i', 0)`, `Array('i', 10)` | `Lock::new(0_i32)`, `Lock::new([0_i32; 10])` |
 //! | `RawValue`, `RawArray` | [`Shared`](memory::Shared) of atomics |
 //! | a `ctypes.Structure` | a struct in [`plain!`] |

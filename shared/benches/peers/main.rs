@@ -15,6 +15,7 @@ mod python;
 mod round;
 mod spawn;
 mod table;
+mod wakes;
 
 use round::Effort;
 use std::process::{Command, ExitCode};
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
     println!("{}\n", machine());
     let mut rows = spawn::rows(effort);
     rows.extend(locks::rows(effort));
+    rows.extend(wakes::rows(effort));
     table::print(&rows);
     let judged = effort == Effort::FULL;
     if !judged {

@@ -1,7 +1,8 @@
-//! The peers and limits that need raw libc: `fork`, `mmap`, `pthread_mutex_t` and `sem_t`.
+//! The peers and limits that need raw libc: `fork`, `mmap`, `futex`, `pthread_mutex_t` and `sem_t`.
 #![allow(unsafe_code)]
 
 use crate::locks::{Counter, add_one};
+use crate::wakes::Baton;
 use nix::libc;
 use std::cell::UnsafeCell;
 use std::hint;
@@ -137,6 +138,55 @@ impl Counter for Pthread {
 
     fn total(&self) -> u64 {
         self.0.value()
+    }
+}
+
+/// The least that it takes to be waited for awake: a store, and looks without a pause.
+pub(crate) struct SpinWord(&'static AtomicU64);
+
+impl Baton for SpinWord {
+    fn new() -> SpinWord {
+        SpinWord(bare_atomic())
+    }
+
+    #[inline(always)]
+    fn give(&self) {
+        self.0.store(1, Release);
+    }
+
+    #[inline(always)]
+    fn take(&self) {
+        while self.0.load(Acquire) == 0 {
+            hint::spin_loop();
+        }
+        self.0.store(0, Relaxed);
+    }
+}
+
+/// The least that it takes to be waited for asleep: a store and a wake, a look and a sleep without an end.
+pub(crate) struct FutexWord(&'static AtomicU32);
+
+impl Baton for FutexWord {
+    fn new() -> FutexWord {
+        // SAFETY: zeroes are an atomic.
+        FutexWord(unsafe { map() })
+    }
+
+    #[inline(always)]
+    fn give(&self) {
+        self.0.store(1, Release);
+        // SAFETY: the kernel takes the address as a key and reads nothing.
+        unsafe { libc::syscall(libc::SYS_futex, self.0, libc::FUTEX_WAKE, 1) };
+    }
+
+    #[inline(always)]
+    fn take(&self) {
+        while self.0.swap(0, Acquire) == 0 {
+            // SAFETY: the kernel reads four bytes, which are there for ever.
+            unsafe {
+                libc::syscall(libc::SYS_futex, self.0, libc::FUTEX_WAIT, 0, ptr::null::<libc::timespec>())
+            };
+        }
     }
 }
 

@@ -14,11 +14,12 @@ print(statistics.median(batches) / count)
 /// One that measures the seconds which a Python statement takes.
 pub(crate) fn python(
     name: &'static str,
-    setup: &'static str,
+    setup: impl Into<String>,
     statement: &'static str,
     count: u32,
 ) -> Option<Contestant<'static>> {
-    let measure = move || seconds(setup, statement, count);
+    let setup = setup.into();
+    let measure = move || seconds(&setup, statement, count);
     // Asked once before, so that a machine without Python has a dash in the table.
     seconds("", "pass", 1).map(|_| contestant(name, 1, move || measure().unwrap_or(f64::NAN)))
 }

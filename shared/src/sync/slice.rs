@@ -12,8 +12,8 @@ pub(super) struct Slice(Duration);
 
 impl Slice {
     const FIRST: Duration = Duration::from_millis(5);
-    /// A quarter of the second within which every death is answered.
-    const LONGEST: Duration = Duration::from_millis(250);
+    /// Two of them, and some work, fit into the second within which every death is answered.
+    const LONGEST: Duration = Duration::from_millis(400);
 
     pub(super) fn first() -> Slice {
         Slice(Slice::FIRST)

@@ -122,6 +122,11 @@ pub(crate) mod atomic {
             self.0.swap(value, order)
         }
 
+        pub(crate) fn fetch_or(&self, bits: u64, order: Ordering) -> u64 {
+            step();
+            self.0.fetch_or(bits, order)
+        }
+
         pub(crate) fn compare_exchange(
             &self,
             seen: u64,

@@ -1,0 +1,226 @@
+//! P5: how long it takes to wake another process.
+//!
+//! Two processes hand something to and fro, by two of the same kind: a hand-over is one way. Anything that one can
+//! give and the other can wait for is a [`Baton`].
+
+use crate::peers::{FutexWord, SpinWord};
+use crate::python::python;
+use crate::round::{Contestant, Effort, Series, contestant, median, rounds};
+use crate::table::{MICROSECONDS, Row, Target};
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::time::ClockId;
+use nix::unistd::Pid;
+use shared::memory::Shared;
+use shared::process;
+use shared::sync::Event;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Given by one, taken by another.
+pub(crate) trait Baton: Sync {
+    fn new() -> Self
+    where
+        Self: Sized;
+    fn give(&self);
+    /// Waits until it was given, and makes it ready for the next time.
+    fn take(&self);
+}
+
+impl Baton for Event {
+    fn new() -> Event {
+        Event::new()
+    }
+
+    #[inline(always)]
+    fn give(&self) {
+        self.set();
+    }
+
+    #[inline(always)]
+    fn take(&self) {
+        self.wait();
+        self.clear();
+    }
+}
+
+/// How those who hand it over live.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Case {
+    /// Each on a CPU of its own, awake.
+    Hot,
+    /// Whoever is woken has slept for a millisecond.
+    Sleeping,
+    /// Both on one CPU.
+    OneCore,
+    /// Two pairs at once: on two CPUs more than can run.
+    TwoPairs,
+}
+
+pub(crate) fn rows(effort: Effort) -> Vec<Row> {
+    let titles =
+        ["`Event`, hot", "`Event`, sleeping", "`Event`, both on one core", "`Event`, two pairs at once"];
+    of::<Event>(effort, "Event", titles, ["Event()", "baton.set()", "baton.wait(); baton.clear()"])
+}
+
+/// The rows of one kind, and how Python makes, gives and takes its own.
+fn of<B: Baton>(
+    effort: Effort,
+    name: &'static str,
+    titles: [&'static str; 4],
+    in_python: [&str; 3],
+) -> Vec<Row> {
+    const CASES: [Case; 4] = [Case::Hot, Case::Sleeping, Case::OneCore, Case::TwoPairs];
+    let mut contestants = vec![one::<SpinWord>("raw spin", Case::Hot, effort)];
+    for case in CASES {
+        contestants.extend([one::<B>(name, case, effort), one::<FutexWord>("raw futex", case, effort)]);
+    }
+    let peers = contestants.len();
+    contestants.extend(python_hands_over(in_python, ""));
+    contestants
+        .extend(python_hands_over(in_python, "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})"));
+    let series = rounds(effort, contestants);
+    let row = |n: usize, limit: usize, peer: Option<&Series>, most| Row {
+        id: "P5",
+        case: titles[n],
+        unit: MICROSECONDS,
+        ours: series[1 + 2 * n].clone(),
+        limit: Some(series[limit].clone()),
+        peers: peer.into_iter().cloned().collect(),
+        against: Some(series[limit].clone()),
+        target: Target::AtMost(most),
+    };
+    let (anywhere, on_one_core) = (series.get(peers), series.get(peers + 1));
+    vec![
+        row(0, 0, anywhere, 1.5),
+        row(1, 4, anywhere, 1.1),
+        row(2, 6, on_one_core, 1.15),
+        row(3, 8, None, 1.0),
+    ]
+}
+
+fn one<B: Baton>(name: &'static str, case: Case, effort: Effort) -> Contestant<'static> {
+    // Some thousand hand-overs through the kernel.
+    let time = effort.contest / 10;
+    let measure = move || match case {
+        Case::Hot => median(run::<B>(1, false, time)),
+        Case::Sleeping => asleep::<B>(time * 5),
+        Case::OneCore => median(run::<B>(1, true, time)),
+        Case::TwoPairs => mean(run::<B>(2, false, time * 5)),
+    };
+    contestant(name, 5, measure)
+}
+
+fn mean(values: Vec<f64>) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+/// Seconds for one hand-over, of each pair.
+fn run<B: Baton>(pairs: usize, on_one_core: bool, time: Duration) -> Vec<f64> {
+    let batons: Vec<_> = (0..pairs).map(|_| (B::new(), B::new(), Shared::new(AtomicU64::new(0)))).collect();
+    process::scope(|s| {
+        let mut clients = Vec::new();
+        for (there, back, last) in &batons {
+            let pin = move || {
+                if on_one_core {
+                    pin_to_one_cpu();
+                }
+            };
+            // Daemons, so that a failure here would not leave them waiting for one another.
+            s.spawn_daemon(move || {
+                pin();
+                loop {
+                    there.take();
+                    let end = last.load(Relaxed) == 1;
+                    back.give();
+                    if end {
+                        return;
+                    }
+                }
+            });
+            clients.push(s.spawn_daemon(move || {
+                pin();
+                let turn = || {
+                    there.give();
+                    back.take();
+                };
+                let go_on = |time: Duration| {
+                    let (start, mut turns) = (Instant::now(), 0);
+                    while start.elapsed() < time {
+                        // Several, so that looking at the clock is not what is measured.
+                        (0..64).for_each(|_| turn());
+                        turns += 64;
+                    }
+                    start.elapsed().as_secs_f64() / f64::from(turns) / 2.0
+                };
+                go_on(time / 4); // Warms up, and learns.
+                let one_way = go_on(time);
+                last.store(1, Relaxed);
+                turn();
+                one_way
+            }));
+        }
+        clients.into_iter().map(|client| client.join().expect("hands over until the time is up")).collect()
+    })
+}
+
+/// Seconds from before the giving to after the taking, by one who has slept.
+fn asleep<B: Baton>(time: Duration) -> f64 {
+    const NAP: Duration = Duration::from_millis(1);
+    let (baton, taken_at) = (B::new(), Shared::new(AtomicU64::new(0)));
+    let turns = (time.as_secs_f64() / NAP.as_secs_f64()).ceil() as u32;
+    process::scope(|s| {
+        s.spawn_daemon(|| {
+            for _ in 0..turns {
+                baton.take();
+                taken_at.store(now(), Relaxed);
+            }
+        });
+        let giver = s.spawn_daemon(|| {
+            let one_way = |_| {
+                thread::sleep(NAP);
+                let given_at = now();
+                baton.give();
+                while taken_at.load(Relaxed) < given_at {
+                    thread::sleep(NAP / 10);
+                }
+                (taken_at.load(Relaxed) - given_at) as f64 / 1e9
+            };
+            median((0..turns).map(one_way))
+        });
+        giver.join().expect("gives until all is taken")
+    })
+}
+
+/// `CLOCK_MONOTONIC` in nanoseconds, the same in all processes.
+fn now() -> u64 {
+    Duration::from(ClockId::CLOCK_MONOTONIC.now().expect("a clock")).as_nanos() as u64
+}
+
+fn pin_to_one_cpu() {
+    let all = sched_getaffinity(Pid::from_raw(0)).expect("the CPUs of this process");
+    let first = (0..CpuSet::count()).find(|&cpu| all.is_set(cpu) == Ok(true)).expect("one at least");
+    let mut one = CpuSet::new();
+    one.set(first).expect("a CPU");
+    sched_setaffinity(Pid::from_raw(0), &one).expect("one of ours");
+}
+
+/// Python's, where each `next` is one hand-over. `pin` is said while there is one process.
+fn python_hands_over([new, give, take]: [&str; 3], pin: &str) -> Option<Contestant<'static>> {
+    let setup = format!(
+        "\
+import os
+{pin}
+there, back = fork.{new}, fork.{new}
+def give(baton): {give}
+def take(baton): {take}
+def answer():
+    while True: take(there); give(back)
+fork.Process(target=answer, daemon=True).start()
+def hand_over():
+    while True: give(there); yield; take(back); yield
+turns = hand_over()
+"
+    );
+    python("Python", setup, "next(turns)", 1_000)
+}

@@ -1,0 +1,275 @@
+//! What must hold of the word of an event, whoever is interrupted, killed or late.
+//!
+//! As in `laws.rs`: without `preemptions` a model is complete, and where nobody dies no slice ends, so who is
+//! not woken is stranded, and loom reports a deadlock.
+
+use super::flag::Flag;
+use super::spin::Spin;
+use crate::sys::clock::{self, Deadline};
+use crate::sys::futex;
+use crate::sys::task::{self, Owner};
+use crate::sys::{Behaviour, set_behaviour};
+use loom::cell::UnsafeCell;
+use loom::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic;
+use std::time::Duration;
+
+const MOMENT: Duration = Duration::from_millis(1);
+
+/// What one thread of a model does; `n` is its place in the cast.
+type Role = fn(&Scene, n: usize);
+
+/// One model: who is in it and what happens to them.
+#[derive(Clone, Copy)]
+struct Model {
+    cast: &'static [Role],
+    /// Before which step of its own the first of the cast dies, if ever.
+    death: Option<u32>,
+    /// Whether the event is set at the beginning.
+    set: bool,
+    /// What comes from outside meanwhile.
+    meanwhile: fn(),
+    /// How often time passes because all the living sleep.
+    slices: u32,
+    preemptions: Option<usize>,
+    kernel: Behaviour,
+}
+
+const MODEL: Model = Model {
+    cast: &[],
+    death: None,
+    set: false,
+    meanwhile: || {},
+    slices: u32::MAX,
+    preemptions: None,
+    kernel: Behaviour::FirstComeFirst,
+};
+
+/// What the cast shares.
+struct Scene {
+    flag: Flag,
+    /// One for each of the cast. It says when the wait of this one has begun.
+    spins: [Spin; 3],
+    /// Written before a set and read after a wait; loom reports it if there is no order between the two.
+    data: UnsafeCell<()>,
+    /// Some work, in a place where orders do not matter.
+    work: AtomicU32,
+    /// A moment after the beginning.
+    soon: Deadline,
+    gave_up: Cell<u32>,
+}
+
+fn waits(scene: &Scene, n: usize) {
+    assert!(scene.flag.wait(&scene.spins[n], Deadline::NEVER));
+    // The wait may have been over before it had to look twice.
+    scene.spins[n].begin();
+}
+
+fn waits_and_reads(scene: &Scene, n: usize) {
+    waits(scene, n);
+    scene.data.with(|_| ());
+}
+
+fn waits_a_moment(scene: &Scene, n: usize) {
+    if !scene.flag.wait(&scene.spins[n], scene.soon) {
+        assert!(scene.soon.has_passed(), "gave up too early");
+        scene.gave_up.set(scene.gave_up.get() + 1);
+    }
+    scene.spins[n].begin();
+}
+
+fn sets(scene: &Scene, _: usize) {
+    scene.flag.set();
+}
+
+fn clears(scene: &Scene, _: usize) {
+    scene.flag.clear();
+}
+
+fn writes_and_sets(scene: &Scene, _: usize) {
+    scene.data.with_mut(|_| ());
+    scene.flag.set();
+}
+
+/// Sets and clears when the waits of all others have begun.
+fn sets_and_clears_in_time(scene: &Scene, n: usize) {
+    scene.spins[..n].iter().for_each(Spin::await_beginning);
+    scene.flag.set();
+    scene.flag.clear();
+}
+
+/// Sets when the wait of the second has begun.
+fn sets_in_time(scene: &Scene, _: usize) {
+    scene.spins[1].await_beginning();
+    scene.flag.set();
+}
+
+fn works_and_sets(scene: &Scene, _: usize) {
+    scene.work.store(1, Relaxed);
+    scene.flag.set();
+}
+
+/// Sleeps only when there is nothing to do.
+fn clears_and_looks_for_work(scene: &Scene, n: usize) {
+    scene.flag.clear();
+    if scene.work.load(Relaxed) == 0 {
+        waits(scene, n);
+        assert_eq!(scene.work.load(Relaxed), 1, "nobody sets it without work");
+    }
+}
+
+impl Model {
+    /// Runs all executions. Returns how often somebody gave up, and how often the first died.
+    fn check(self) -> (u32, u32) {
+        set_behaviour(self.kernel);
+        let seen = Arc::new((atomic::AtomicU32::new(0), atomic::AtomicU32::new(0)));
+        let mut loom = loom::model::Builder::new();
+        loom.preemption_bound = self.preemptions;
+        let sees = Arc::clone(&seen);
+        loom.check(move || {
+            let (gave_up, died) = self.execute();
+            sees.0.fetch_add(gave_up, atomic::Ordering::Relaxed);
+            sees.1.fetch_add(died, atomic::Ordering::Relaxed);
+        });
+        (seen.0.load(atomic::Ordering::Relaxed), seen.1.load(atomic::Ordering::Relaxed))
+    }
+
+    /// Runs all executions, for each step before which the first of the cast may die.
+    fn check_deaths(mut self, at_least: u32) {
+        for steps in 0.. {
+            self.death = Some(steps);
+            if self.check().1 == 0 {
+                assert!(steps >= at_least, "all its steps were {steps}");
+                break;
+            }
+        }
+    }
+
+    fn execute(self) -> (u32, u32) {
+        let scene = Rc::new(Scene {
+            flag: Flag::new(),
+            spins: [Spin::new(), Spin::new(), Spin::new()],
+            data: UnsafeCell::new(()),
+            work: AtomicU32::new(0),
+            soon: Deadline::after(MOMENT),
+            gave_up: Cell::new(0),
+        });
+        if self.set {
+            scene.flag.set();
+        }
+        task::expect(self.cast.len(), self.slices);
+        let died = Rc::new(Cell::new(0));
+        let living = (0usize..).zip(self.cast).map(|(n, &role)| {
+            let me = Owner::new(n as u32 + 2, n as u32 + 2);
+            let steps = self.death.filter(|_| n == 0);
+            let (scene, died) = (Rc::clone(&scene), Rc::clone(&died));
+            loom::thread::spawn(move || task::live(me, steps, || role(&scene, n), || died.set(1)))
+        });
+        let living: Vec<_> = living.collect();
+        (self.meanwhile)();
+        for one in living {
+            one.join().expect("nobody fails");
+        }
+        (scene.gave_up.get(), died.get())
+    }
+}
+
+#[test]
+fn a_set_releases_who_waits() {
+    Model { cast: &[waits, sets], ..MODEL }.check();
+    Model { cast: &[waits, waits, sets], preemptions: Some(2), ..MODEL }.check();
+}
+
+#[test]
+fn a_set_and_a_clear_release_all_whose_wait_had_begun() {
+    Model { cast: &[waits, sets_and_clears_in_time], ..MODEL }.check();
+    Model { cast: &[waits, waits, sets_and_clears_in_time], preemptions: Some(2), ..MODEL }.check();
+}
+
+#[test]
+fn another_who_clears_strands_nobody() {
+    Model { cast: &[clears, waits, sets_in_time], preemptions: Some(2), ..MODEL }.check();
+    Model { cast: &[clears, waits, sets_in_time], set: true, preemptions: Some(2), ..MODEL }.check();
+}
+
+#[test]
+fn who_has_waited_sees_what_was_written_before_the_set() {
+    Model { cast: &[waits_and_reads, writes_and_sets], ..MODEL }.check();
+}
+
+#[test]
+fn who_clears_and_finds_no_work_is_told_of_it() {
+    Model { cast: &[clears_and_looks_for_work, works_and_sets], set: true, ..MODEL }.check();
+    Model { cast: &[clears_and_looks_for_work, works_and_sets], ..MODEL }.check();
+}
+
+#[test]
+fn who_gives_up_does_so_in_time_and_strands_nobody() {
+    let meanwhile = || clock::pass(MOMENT);
+    let cast: &[Role] = &[waits_a_moment, waits, sets_in_time];
+    let (gave_up, _) = Model { cast, meanwhile, preemptions: Some(2), ..MODEL }.check();
+    assert_ne!(gave_up, 0);
+}
+
+#[test]
+fn signals_strand_nobody_and_release_nobody() {
+    let meanwhile = futex::interrupt;
+    Model { cast: &[waits_and_reads, writes_and_sets], meanwhile, ..MODEL }.check();
+    Model { cast: &[waits_a_moment, waits, sets_in_time], meanwhile, preemptions: Some(2), ..MODEL }.check();
+}
+
+// One dies before a step, of all that it takes in turn.
+
+/// One slice is enough for each who sleeps.
+#[test]
+fn after_the_death_of_a_setter_all_are_released_if_it_is_set() {
+    let (cast, death): (&[Role], _) = (&[sets, waits, waits], Some(1));
+    let (_, died) = Model { cast, death, slices: 2, preemptions: Some(2), ..MODEL }.check();
+    assert_ne!(died, 0, "between the set and the wake");
+}
+
+#[test]
+fn after_any_death_of_a_setter_another_may_set() {
+    Model { cast: &[sets, waits, sets], preemptions: Some(2), ..MODEL }.check_deaths(2);
+    Model { cast: &[sets, waits, sets_in_time], preemptions: Some(2), ..MODEL }.check_deaths(2);
+}
+
+#[test]
+fn after_any_death_of_a_waiter_the_other_is_released() {
+    Model { cast: &[waits, waits, sets_in_time], preemptions: Some(2), ..MODEL }.check_deaths(2);
+}
+
+#[test]
+fn after_any_death_of_one_who_clears_nobody_is_stranded() {
+    let model = Model { cast: &[clears, waits, sets_in_time], preemptions: Some(2), ..MODEL };
+    Model { set: true, ..model }.check_deaths(1);
+}
+
+// The models can fail.
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn lost_wake_ups_are_noticed() {
+    Model { cast: &[waits, sets], kernel: Behaviour::DeafSleepers, ..MODEL }.check();
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn a_sleep_without_a_look_is_noticed() {
+    Model { cast: &[waits, sets], kernel: Behaviour::BlindSleep, ..MODEL }.check();
+}
+
+/// The mistake that this word is made against: to ask whether the event *is* set.
+#[test]
+#[should_panic(expected = "deadlock")]
+fn a_wait_that_asks_for_the_flag_alone_is_noticed() {
+    fn waits_for_the_flag(scene: &Scene, n: usize) {
+        while !scene.flag.is_set() {
+            waits(scene, n);
+        }
+    }
+    Model { cast: &[waits_for_the_flag, sets_and_clears_in_time], ..MODEL }.check();
+}
