@@ -1,6 +1,7 @@
 //! Primitives that order what processes do: shared among those that this process forks, and among
 //! its threads.
 
+mod bell;
 mod event;
 mod flag;
 mod held;
@@ -11,8 +12,10 @@ mod reentrant;
 mod slice;
 mod spin;
 
+pub(crate) use bell::{Bell, Look};
 pub use event::Event;
-pub(crate) use held::guards_held;
+pub(crate) use held::{Held, guards_held};
 pub use lock::{Lock, LockGuard};
 pub use poison::{Cause, LockTimeoutError, Poisoned, TryLockError};
 pub use reentrant::{ReentrantLock, ReentrantLockGuard};
+pub(crate) use spin::Spin;

@@ -1,0 +1,1 @@
+//! A queue that knows what became of its items.

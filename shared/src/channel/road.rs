@@ -1,0 +1,317 @@
+//! What a queue is beneath its types: bytes in, bytes out, and waiting for room, for items and for the end.
+
+use super::line::{Corrupt, Hints, Line, Mine, NoClaim, NoItem};
+use crate::memory::blocks::{BlockId, Blocks, INLINE};
+use crate::memory::ring::{Block, Hold};
+use crate::memory::segment::Segment;
+use crate::sync::{Bell, Look, Spin};
+use crate::sys::atomic::Ordering::Relaxed;
+use crate::sys::clock::Deadline;
+use crate::sys::task::Owner;
+use nix::errno::Errno;
+use std::thread;
+use std::time::Duration;
+
+/// Of a shorter queue, producers are told of each place that becomes free.
+const SHORT: u64 = 16;
+
+/// For so long a call that does not wait waits for an item that is being written.
+const WRITING: Duration = Duration::from_millis(2);
+
+/// What the processes share, beside the memory for items. All zeroes is an empty queue.
+#[repr(C)]
+struct Shared {
+    hints: Hints,
+    items: Bell,
+    room: Bell,
+    done: Bell,
+}
+
+/// One handle.
+#[derive(Clone)]
+pub(super) struct Road {
+    shared: Segment<Shared>,
+    blocks: Blocks,
+    bound: Option<u64>,
+    id: u64,
+    getting: Spin,
+    putting: Spin,
+}
+
+/// How long a call may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Patience {
+    /// It does not wait.
+    None,
+    Until(Deadline),
+}
+
+impl Patience {
+    pub(super) const EVER: Patience = Patience::Until(Deadline::NEVER);
+
+    pub(super) fn of(timeout: Duration) -> Patience {
+        Patience::Until(Deadline::after(timeout))
+    }
+}
+
+/// Why nothing was put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotPut {
+    /// No room, or not in time.
+    Full,
+    Closed,
+    NoMemory(Errno),
+    Corrupt,
+}
+
+/// Why nothing was got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotGot {
+    /// No item, or not in time.
+    Empty,
+    Closed,
+    Corrupt,
+}
+
+impl From<Corrupt> for NotGot {
+    fn from(_: Corrupt) -> NotGot {
+        NotGot::Corrupt
+    }
+}
+
+/// An item that this process holds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ticket {
+    pub(super) at: u64,
+    pub(super) deliveries: u32,
+    block: Option<BlockId>,
+    len: usize,
+}
+
+impl Road {
+    pub(super) fn new(bound: Option<u64>) -> Result<Road, Errno> {
+        let shared = Segment::new(Shared::empty())?;
+        let blocks = Blocks::new()?;
+        Ok(Road { shared, blocks, bound, id: super::number(), getting: Spin::new(), putting: Spin::new() })
+    }
+
+    #[inline]
+    fn line(&self) -> Line<'_> {
+        Line { hints: &self.shared.hints, blocks: &self.blocks, bound: self.bound.unwrap_or(u64::MAX) }
+    }
+
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
+    pub(super) fn bound(&self) -> Option<u64> {
+        self.bound
+    }
+
+    /// Puts an item of these bytes.
+    #[inline]
+    pub(super) fn put(&self, bytes: &[u8], patience: Patience) -> Result<(), NotPut> {
+        let me = Owner::current();
+        // Memory first: if there is none, nothing has happened.
+        let block = if bytes.len() <= INLINE { None } else { Some(self.fill_block(me, bytes)?) };
+        let claimed = match self.line().claim(me) {
+            Ok(mine) => Ok(mine),
+            Err(NoClaim::Full) => self.claim_later(me, patience),
+            Err(NoClaim::Closed) => Err(NotPut::Closed),
+            Err(NoClaim::NoMemory(errno)) => Err(NotPut::NoMemory(errno)),
+            Err(NoClaim::Corrupt) => Err(NotPut::Corrupt),
+        };
+        match claimed {
+            Ok(mine) => {
+                mine.place.len.store(bytes.len() as u64, Relaxed);
+                mine.place.deliveries.store(0, Relaxed);
+                match block {
+                    None => {
+                        mine.place.block.store(0, Relaxed);
+                        mine.place.write(bytes);
+                    }
+                    Some(block) => {
+                        self.blocks.link(block, Block::Item(mine.at));
+                        mine.place.block.store(u64::from(block.number()) + 1, Relaxed);
+                    }
+                }
+                self.line().commit(mine);
+                self.shared.items.ring();
+                Ok(())
+            }
+            Err(error) => {
+                if let Some(block) = block {
+                    self.blocks.release(block, Block::Owned(me), bytes.len());
+                    self.blocks.trim(me);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    #[cold]
+    fn fill_block(&self, me: Owner, bytes: &[u8]) -> Result<BlockId, NotPut> {
+        let block = self.blocks.allot(me, bytes.len()).map_err(NotPut::NoMemory)?;
+        self.blocks.write(block, bytes);
+        Ok(block)
+    }
+
+    #[cold]
+    fn claim_later(&self, me: Owner, patience: Patience) -> Result<Mine<'_>, NotPut> {
+        let line = self.line();
+        let look = |how| {
+            if how == Look::Round && line.sweep().is_err() {
+                return Some(Err(NotPut::Corrupt));
+            }
+            match line.claim(me) {
+                Ok(mine) => Some(Ok(mine)),
+                Err(NoClaim::Full) => None,
+                Err(NoClaim::Closed) => Some(Err(NotPut::Closed)),
+                Err(NoClaim::NoMemory(errno)) => Some(Err(NotPut::NoMemory(errno))),
+                Err(NoClaim::Corrupt) => Some(Err(NotPut::Corrupt)),
+            }
+        };
+        match patience {
+            // There may be room that the dead take up.
+            Patience::None => look(Look::Round),
+            Patience::Until(deadline) => {
+                let more = || line.about() < line.bound;
+                self.shared.room.wait(&self.putting, deadline, look, more)
+            }
+        }
+        .unwrap_or(Err(NotPut::Full))
+    }
+
+    /// Takes the next item and appends its bytes to `to`. What is merely taken, and not held for longer, is over then.
+    #[inline]
+    pub(super) fn get(&self, hold: Hold, patience: Patience, to: &mut Vec<u8>) -> Result<Ticket, NotGot> {
+        let me = Owner::current();
+        let mine = match self.line().take(me, hold) {
+            Ok(mine) => mine,
+            Err(_) => self.take_later(me, hold, patience)?,
+        };
+        let count = mine.place.deliveries.load(Relaxed).wrapping_add(1);
+        mine.place.deliveries.store(count, Relaxed);
+        let (len, block) = (mine.place.len.load(Relaxed) as usize, mine.place.block.load(Relaxed));
+        let (block, is_read) = match block {
+            0 => (None, mine.place.read(len, to)),
+            number => {
+                let block = u32::try_from(number - 1).ok().and_then(BlockId::checked);
+                (block, block.is_some_and(|block| self.blocks.read(block, len, to)))
+            }
+        };
+        let ticket = Ticket { at: mine.at, deliveries: count as u32, block, len };
+        if hold == Hold::Taken || !is_read {
+            self.finish(mine, &ticket);
+        }
+        // With the taking there is room.
+        self.tell_of_room();
+        if is_read { Ok(ticket) } else { Err(NotGot::Corrupt) }
+    }
+
+    #[cold]
+    fn take_later(&self, me: Owner, hold: Hold, patience: Patience) -> Result<Mine<'_>, NotGot> {
+        let line = self.line();
+        let look = |how| {
+            if how == Look::Round && line.sweep().is_err() {
+                return Some(Err(NotGot::Corrupt));
+            }
+            if line.is_closed_now() {
+                return Some(self.drain().and(Err(NotGot::Closed)));
+            }
+            match line.take(me, hold) {
+                Ok(mine) => Some(Ok(mine)),
+                Err(NoItem::Empty | NoItem::Writing(_)) => None,
+                Err(NoItem::Closed) => Some(Err(NotGot::Closed)),
+                Err(NoItem::Corrupt) => Some(Err(NotGot::Corrupt)),
+            }
+        };
+        match patience {
+            Patience::None => self.take_at_once(look),
+            Patience::Until(deadline) => {
+                self.shared.items.wait(&self.getting, deadline, look, || line.has_more())
+            }
+        }
+        .unwrap_or(Err(NotGot::Empty))
+    }
+
+    /// Also from the dead. An item that is being written at this moment is waited for, awake, unless its producer has
+    /// been stopped: those behind it are in, and it comes first.
+    fn take_at_once<'a, T>(&'a self, mut look: impl FnMut(Look) -> Option<T>) -> Option<T> {
+        let patience = Deadline::after(WRITING);
+        let mut found = look(Look::Round);
+        while found.is_none() && self.line().is_being_written() && !patience.has_passed() {
+            thread::yield_now();
+            found = look(Look::Glance);
+        }
+        found
+    }
+
+    #[inline]
+    fn tell_of_room(&self) {
+        if self.shared.room.is_awaited() {
+            let (bound, inside) = (self.bound.unwrap_or(u64::MAX), self.line().about());
+            // Not for each place: whoever wakes should find room for more than one item.
+            if bound < SHORT || inside <= bound / 2 {
+                self.shared.room.ring();
+            }
+        }
+    }
+
+    #[inline]
+    fn finish(&self, mine: Mine<'_>, ticket: &Ticket) {
+        self.line().finish(mine, ticket.block, ticket.len);
+        if ticket.block.is_some() && self.line().about() == 0 {
+            self.blocks.trim(Owner::current());
+        }
+        if self.shared.done.is_awaited() && self.line().is_all_done() != Ok(false) {
+            self.shared.done.ring();
+        }
+    }
+
+    /// Drops what is inside, of a queue that was closed so.
+    fn drain(&self) -> Result<(), NotGot> {
+        let me = Owner::current();
+        loop {
+            match self.line().take(me, Hold::Taken) {
+                Ok(mine) => {
+                    let block = u32::try_from(mine.place.block.load(Relaxed).wrapping_sub(1)).ok();
+                    let len = mine.place.len.load(Relaxed) as usize;
+                    let block = block.and_then(BlockId::checked);
+                    self.finish(mine, &Ticket { at: mine.at, deliveries: 0, block, len });
+                }
+                Err(NoItem::Corrupt) => return Err(NotGot::Corrupt),
+                Err(_) => return Ok(()),
+            }
+        }
+    }
+
+    pub(super) fn close(&self, now: bool) {
+        self.line().close(now);
+        if now {
+            // If not even this can be read, nobody else can.
+            let _ = self.drain();
+        }
+        for bell in [&self.shared.items, &self.shared.room, &self.shared.done] {
+            bell.alarm();
+        }
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.line().is_closed()
+    }
+
+    pub(super) fn len(&self) -> u64 {
+        if self.line().is_closed_now() { 0 } else { self.line().len().unwrap_or(0) }
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        !self.line().is_closed_now() && self.line().is_full().unwrap_or(false)
+    }
+}
+
+impl Shared {
+    fn empty() -> Shared {
+        Shared { hints: Hints::new(), items: Bell::new(), room: Bell::new(), done: Bell::new() }
+    }
+}

@@ -1,0 +1,395 @@
+//! Memory for what a queue holds: blocks of several sizes in one mapping, each with a word that says whose it is.
+//!
+//! The mapping is sparse: it has room for more than any queue will hold, and memory only where a block is in use, or
+//! was a moment ago. What is given back stays for the next, up to [`KEPT`]; the rest goes back to the system.
+//!
+//! # The transitions of a block's word
+//!
+//! ```text
+//! allot     Free(len)    => Owned(me)               CAS
+//! link      Owned(me)    => Item(at) or Chunk(c)    store, by its owner, before anybody can find it there
+//! release   Item, Chunk, Owned => Free(len)         CAS, by who proved that it is over
+//! ```
+//!
+//! # Why it is right
+//!
+//! *Whoever dies.* An `Owned` block is free once its owner's end is proved. An `Item` whose position is over, or a
+//! `Chunk` that is not where the map says, is nobody's, whether or not somebody was about to release it: who looks
+//! for such ([`Blocks::reclaim`]) asks those who know. So each block is in use, or comes back, and no list of free
+//! blocks exists that a death could tear.
+//!
+//! *Nothing outside is touched.* A block's number is checked against the table below whenever it comes from shared
+//! memory, and so is the length of what is said to lie in it.
+#![allow(unsafe_code)]
+
+use super::ring::{Block, CHUNK};
+use crate::sys::atomic::{
+    AtomicU64,
+    Ordering::{Acquire, Relaxed, Release, SeqCst},
+};
+use crate::sys::map::Mapping;
+use crate::sys::task::Owner;
+use nix::errno::Errno;
+use std::num::NonZeroUsize;
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+
+const PAGE: usize = 4096;
+
+/// Blocks of one size.
+struct Class {
+    size: usize,
+    count: u32,
+}
+
+/// The largest takes an item of 1 GiB, and what a codec adds to it.
+const CLASSES: [Class; 7] = [
+    Class { size: 32 << 10, count: 1 << 16 }, // chunks, too
+    Class { size: 8 << 10, count: 1 << 18 },
+    Class { size: 256 << 10, count: 1 << 12 },
+    Class { size: 2 << 20, count: 1 << 10 },
+    Class { size: 16 << 20, count: 1 << 7 },
+    Class { size: 128 << 20, count: 1 << 3 },
+    Class { size: (1 << 30) + (1 << 20), count: 3 },
+];
+/// The classes from the smallest size up.
+const BY_SIZE: [usize; 7] = [1, 0, 2, 3, 4, 5, 6];
+
+/// Free blocks keep so much memory together when nothing is in use.
+const KEPT: u64 = 640 << 10;
+
+/// Entries of the map of chunks.
+pub(crate) const ENTRIES: u64 = 1 << 14;
+
+/// Where the parts of the mapping begin.
+const HINTS: usize = 0;
+const MAP: usize = PAGE;
+const WORDS: usize = MAP + ENTRIES as usize * 8;
+const BLOCKS: usize = (WORDS + words_before(CLASSES.len()) * 8).next_multiple_of(2 << 20);
+const END: usize = blocks_before(CLASSES.len());
+
+const fn words_before(class: usize) -> usize {
+    let (mut sum, mut i) = (0, 0);
+    while i < class {
+        // Each class begins on a page of its own.
+        sum += (CLASSES[i].count as usize).next_multiple_of(PAGE / 8);
+        i += 1;
+    }
+    sum
+}
+
+const fn blocks_before(class: usize) -> usize {
+    let (mut sum, mut i) = (BLOCKS, 0);
+    while i < class {
+        sum += CLASSES[i].count as usize * CLASSES[i].size;
+        i += 1;
+    }
+    sum
+}
+
+/// What helps to find a free block soon. If it is wrong, that takes longer.
+#[repr(C)]
+struct Hint {
+    /// Where to look first.
+    next: AtomicU64,
+    /// All blocks with memory have smaller numbers.
+    high: AtomicU64,
+    /// So many words have memory.
+    ready: AtomicU64,
+}
+
+/// The number of a block: its class in the upper bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BlockId(u32);
+
+impl BlockId {
+    fn class(self) -> usize {
+        (self.0 >> 20) as usize
+    }
+
+    fn index(self) -> u32 {
+        self.0 & 0xf_ffff
+    }
+
+    fn new(class: usize, index: u32) -> BlockId {
+        BlockId((class as u32) << 20 | index)
+    }
+
+    pub(crate) fn number(self) -> u32 {
+        self.0
+    }
+
+    /// A number from shared memory, if there is such a block.
+    pub(crate) fn checked(number: u32) -> Option<BlockId> {
+        let id = BlockId(number);
+        (id.index() < CLASSES.get(id.class())?.count).then_some(id)
+    }
+}
+
+/// A place for one item.
+#[repr(C, align(128))]
+pub(crate) struct Place {
+    pub(crate) word: AtomicU64,
+    /// How long the item is.
+    pub(crate) len: AtomicU64,
+    /// In which block it lies, plus one; 0: right here.
+    pub(crate) block: AtomicU64,
+    /// How often it has been handed over.
+    pub(crate) deliveries: AtomicU64,
+    bytes: std::cell::UnsafeCell<[u8; INLINE]>,
+}
+
+/// Longer items lie in a block.
+pub(crate) const INLINE: usize = 96;
+
+const _: () = assert!(size_of::<Place>() * CHUNK as usize == CLASSES[0].size);
+
+/// The memory of one queue, in this process and all that it forks from now on.
+#[derive(Clone, Debug)]
+pub(crate) struct Blocks {
+    mapping: Arc<Mapping>,
+    start: NonNull<u8>,
+}
+
+// SAFETY: it is memory of the process; what is reached through it are atomics, and bytes whose words say whose they are.
+unsafe impl Send for Blocks {}
+// SAFETY: as above.
+unsafe impl Sync for Blocks {}
+
+impl Blocks {
+    pub(crate) fn new() -> Result<Blocks, Errno> {
+        let mapping = Mapping::sparse(NonZeroUsize::new(END).ok_or(Errno::EINVAL)?)?;
+        let start = mapping.start();
+        // The hints, and the first page of the map.
+        Mapping::fill(start.as_ptr(), MAP + PAGE)?;
+        Ok(Blocks { mapping: Arc::new(mapping), start })
+    }
+
+    #[inline]
+    fn at(&self, offset: usize) -> *mut u8 {
+        debug_assert!(offset < END);
+        self.start.as_ptr().wrapping_add(offset)
+    }
+
+    #[inline]
+    fn atomic(&self, offset: usize) -> &AtomicU64 {
+        // SAFETY: inside the mapping, which `self` keeps, aligned, and never anything but an atomic.
+        unsafe { &*self.at(offset).cast::<AtomicU64>() }
+    }
+
+    fn hint(&self, class: usize) -> &Hint {
+        // SAFETY: as in `atomic`; the seven hints fit into the first page.
+        unsafe { &*self.at(HINTS + class * size_of::<Hint>()).cast::<Hint>() }
+    }
+
+    fn word(&self, id: BlockId) -> &AtomicU64 {
+        self.atomic(WORDS + (words_before(id.class()) + id.index() as usize) * 8)
+    }
+
+    fn block(&self, id: BlockId) -> *mut u8 {
+        self.at(blocks_before(id.class()) + id.index() as usize * CLASSES[id.class()].size)
+    }
+
+    /// The entry of the map for a chunk, which it shares with others.
+    #[inline]
+    pub(crate) fn entry(&self, chunk: u64) -> &AtomicU64 {
+        self.atomic(MAP + (chunk % ENTRIES) as usize * 8)
+    }
+
+    /// Sees to it that the entry for a chunk has memory.
+    pub(crate) fn prepare_entry(&self, chunk: u64) -> Result<(), Errno> {
+        let offset = MAP + (chunk % ENTRIES) as usize * 8;
+        if offset.is_multiple_of(PAGE) { Mapping::fill(self.at(offset), PAGE) } else { Ok(()) }
+    }
+
+    /// A place of the chunk that lies in this block of the first class.
+    #[inline]
+    pub(crate) fn place(&self, block: u32, at: u64) -> Option<&Place> {
+        if block >= CLASSES[0].count {
+            return None;
+        }
+        let offset = block as usize * CLASSES[0].size + (at % CHUNK) as usize * size_of::<Place>();
+        // SAFETY: inside the mapping, aligned; a place is atomics, and bytes behind a cell.
+        Some(unsafe { &*self.at(BLOCKS + offset).cast::<Place>() })
+    }
+
+    /// Finds a block for so many bytes, sees to it that it has memory for them, and owns it.
+    pub(crate) fn allot(&self, me: Owner, len: usize) -> Result<BlockId, Errno> {
+        BY_SIZE
+            .into_iter()
+            .filter(|class| CLASSES[*class].size >= len)
+            .find_map(|class| self.allot_of(class, me, len).transpose())
+            .unwrap_or(Err(Errno::ENOMEM))
+    }
+
+    /// The same for a chunk.
+    pub(crate) fn allot_chunk(&self, me: Owner) -> Result<BlockId, Errno> {
+        self.allot_of(0, me, CLASSES[0].size)?.ok_or(Errno::ENOMEM)
+    }
+
+    fn allot_of(&self, class: usize, me: Owner, len: usize) -> Result<Option<BlockId>, Errno> {
+        let (hint, count) = (self.hint(class), CLASSES[class].count);
+        let first = hint.next.load(Relaxed) as u32 % count;
+        for index in (first..count).chain(0..first) {
+            self.prepare_word(class, index)?;
+            let id = BlockId::new(class, index);
+            let word = self.word(id);
+            let seen = word.load(Relaxed);
+            let Some(Block::Free(there)) = Block::in_word(seen) else { continue };
+            // allot
+            let mine = Block::Owned(me).to_word();
+            if word.compare_exchange(seen, mine, Acquire, Relaxed).is_err() {
+                continue;
+            }
+            hint.next.store(u64::from(index) + 1, Relaxed);
+            hint.high.fetch_max(u64::from(index) + 1, Relaxed);
+            let (there, len) = (there as usize & !(PAGE - 1), len.next_multiple_of(PAGE));
+            if there < len
+                && let Err(errno) = Mapping::fill(self.block(id).wrapping_add(there), len - there)
+            {
+                self.give_back(id);
+                word.store(Block::Free(0).to_word(), Release);
+                return Err(errno);
+            }
+            return Ok(Some(id));
+        }
+        Ok(None)
+    }
+
+    /// Sees to it that a block's word has memory.
+    fn prepare_word(&self, class: usize, index: u32) -> Result<(), Errno> {
+        let ready = &self.hint(class).ready;
+        if u64::from(index) < ready.load(Relaxed) {
+            return Ok(());
+        }
+        let page = index as usize * 8 / PAGE * PAGE;
+        Mapping::fill(self.at(WORDS + words_before(class) * 8 + page), PAGE)?;
+        ready.fetch_max(((page + PAGE) / 8) as u64, Relaxed);
+        Ok(())
+    }
+
+    /// Says what the owned block is for from now on.
+    pub(crate) fn link(&self, id: BlockId, what: Block) {
+        // link
+        self.word(id).store(what.to_word(), Release);
+    }
+
+    /// The block is not `what` any more, of which `len` bytes were used. Nothing happens if it had been released before.
+    pub(crate) fn release(&self, id: BlockId, what: Block, len: usize) {
+        let free = Block::Free((len.next_multiple_of(PAGE)).min(CLASSES[id.class()].size) as u64);
+        // release
+        if self.word(id).compare_exchange(what.to_word(), free.to_word(), Release, Relaxed).is_ok() {
+            self.hint(id.class()).next.store(u64::from(id.index()), Relaxed);
+        }
+    }
+
+    /// Copies bytes into an owned block.
+    pub(crate) fn write(&self, id: BlockId, bytes: &[u8]) {
+        debug_assert!(bytes.len() <= CLASSES[id.class()].size);
+        // SAFETY: the block is as long as was asked for, and the word says that it is this process's.
+        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.block(id), bytes.len()) };
+    }
+
+    /// Appends the first `len` bytes of a block. `false`: it is not so long.
+    pub(crate) fn read(&self, id: BlockId, len: usize, to: &mut Vec<u8>) -> bool {
+        if len > CLASSES[id.class()].size {
+            return false;
+        }
+        // SAFETY: as long as that, and the caller holds the item that lies there.
+        unsafe { append(self.block(id), len, to) };
+        true
+    }
+
+    /// Looks for blocks that the dead left behind; `is_over` knows about items and chunks.
+    pub(crate) fn reclaim(&self, is_over: impl Fn(Block, BlockId) -> bool) {
+        for (class, Class { size, count }) in CLASSES.iter().enumerate() {
+            let ready = self.hint(class).ready.load(Relaxed).min(u64::from(*count)) as u32;
+            for id in (0..ready).map(|index| BlockId::new(class, index)) {
+                let what = Block::in_word(self.word(id).load(SeqCst));
+                let over = match what {
+                    None | Some(Block::Free(_)) => false,
+                    Some(Block::Owned(owner)) => owner.has_ended(),
+                    Some(used) => is_over(used, id),
+                };
+                if let (true, Some(what)) = (over, what) {
+                    self.release(id, what, *size);
+                }
+            }
+        }
+    }
+
+    /// Gives the memory of free blocks back to the system, but for what is kept. To be called when nothing is in use.
+    ///
+    /// If somebody prepares a block just now, he will want those that are there: then all stay.
+    pub(crate) fn trim(&self, me: Owner) {
+        let mut kept = 0;
+        for class in 0..CLASSES.len() {
+            let hint = self.hint(class);
+            let high = hint.high.load(Relaxed).min(u64::from(CLASSES[class].count));
+            if high == 0 {
+                continue;
+            }
+            let mut highest = 0;
+            for index in 0..high {
+                let id = BlockId::new(class, index as u32);
+                let word = self.word(id);
+                let seen = word.load(Relaxed);
+                match Block::in_word(seen) {
+                    Some(Block::Owned(_)) => return,
+                    Some(Block::Free(0)) => {}
+                    Some(Block::Free(len)) if kept + len <= KEPT => (kept, highest) = (kept + len, index + 1),
+                    Some(Block::Free(_)) => {
+                        let mine = Block::Owned(me).to_word();
+                        if word.compare_exchange(seen, mine, Acquire, Relaxed).is_ok() {
+                            self.give_back(id);
+                            word.store(Block::Free(0).to_word(), Release);
+                        }
+                    }
+                    _ => highest = index + 1,
+                }
+            }
+            if highest < high && hint.high.compare_exchange(high, highest, Relaxed, Relaxed).is_ok() {
+                hint.next.store(0, Relaxed);
+            }
+        }
+    }
+
+    fn give_back(&self, id: BlockId) {
+        Mapping::empty(self.block(id), CLASSES[id.class()].size);
+    }
+}
+
+impl Place {
+    /// Copies a short item here. The caller has claimed the place.
+    #[inline]
+    pub(crate) fn write(&self, bytes: &[u8]) {
+        assert!(bytes.len() <= INLINE);
+        // SAFETY: it is so long, and the word says that it is the caller's.
+        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.bytes.get().cast(), bytes.len()) };
+    }
+
+    /// Appends the item of this length. `false`: there is none so long.
+    #[inline]
+    pub(crate) fn read(&self, len: usize, to: &mut Vec<u8>) -> bool {
+        if len > INLINE {
+            return false;
+        }
+        // SAFETY: as long as that, and the caller holds it.
+        unsafe { append(self.bytes.get().cast(), len, to) };
+        true
+    }
+}
+
+/// # Safety
+///
+/// So many bytes must lie there, which nobody writes meanwhile.
+#[inline]
+unsafe fn append(from: *const u8, len: usize, to: &mut Vec<u8>) {
+    to.reserve(len);
+    let end = to.len();
+    // SAFETY: the caller's promise; there is room for them, and they are all bytes.
+    unsafe {
+        ptr::copy_nonoverlapping(from, to.as_mut_ptr().add(end), len);
+        to.set_len(end + len);
+    }
+}
