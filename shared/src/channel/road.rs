@@ -213,8 +213,11 @@ impl Road {
     fn take_later(&self, me: Owner, hold: Hold, patience: Patience) -> Result<Mine<'_>, NotGot> {
         let line = self.line();
         let look = |how| {
-            if how == Look::Round && line.sweep().is_err() {
-                return Some(Err(NotGot::Corrupt));
+            if how == Look::Round {
+                if line.sweep().is_err() {
+                    return Some(Err(NotGot::Corrupt));
+                }
+                self.blocks.trim_if_idle(me);
             }
             if line.is_closed_now() {
                 return Some(self.drain().and(Err(NotGot::Closed)));
@@ -222,7 +225,10 @@ impl Road {
             match line.take(me, hold) {
                 Ok(mine) => Some(Ok(mine)),
                 Err(NoItem::Empty | NoItem::Writing(_)) => None,
-                Err(NoItem::Closed) => Some(Err(NotGot::Closed)),
+                Err(NoItem::Closed) => {
+                    self.blocks.trim(me);
+                    Some(Err(NotGot::Closed))
+                }
                 Err(NoItem::Corrupt) => Some(Err(NotGot::Corrupt)),
             }
         };
@@ -262,7 +268,7 @@ impl Road {
     fn finish(&self, mine: Mine<'_>, ticket: &Ticket) {
         self.line().finish(mine, ticket.block, ticket.len);
         if ticket.block.is_some() && self.line().about() == 0 {
-            self.blocks.trim(Owner::current());
+            self.blocks.trim_if_idle(Owner::current());
         }
         if self.shared.done.is_awaited() && self.line().is_all_done() != Ok(false) {
             self.shared.done.ring();

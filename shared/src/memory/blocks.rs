@@ -27,6 +27,7 @@ use crate::sys::atomic::{
     AtomicU64,
     Ordering::{Acquire, Relaxed, Release, SeqCst},
 };
+use crate::sys::clock;
 use crate::sys::map::Mapping;
 use crate::sys::task::Owner;
 use nix::errno::Errno;
@@ -54,6 +55,9 @@ const CLASSES: [Class; 7] = [
 ];
 /// The classes from the smallest size up.
 const BY_SIZE: [usize; 7] = [1, 0, 2, 3, 4, 5, 6];
+
+/// So many blocks that were in use are looked at before a new one is.
+const PROBES: usize = 64;
 
 /// Free blocks keep so much memory together when nothing is in use.
 const KEPT: u64 = 640 << 10;
@@ -90,13 +94,28 @@ const fn blocks_before(class: usize) -> usize {
 /// What helps to find a free block soon. If it is wrong, that takes longer.
 #[repr(C)]
 struct Hint {
-    /// Where to look first.
+    /// The one that was given back last.
+    freed: AtomicU64,
+    /// Where to look for another.
     next: AtomicU64,
     /// All blocks with memory have smaller numbers.
     high: AtomicU64,
     /// So many words have memory.
     ready: AtomicU64,
 }
+
+/// Whether giving back is worth while, in microseconds of the clock.
+#[repr(C)]
+struct Flow {
+    /// When memory was last given back.
+    trimmed: AtomicU64,
+    /// Until then none is.
+    until: AtomicU64,
+}
+
+/// Memory that is needed again so soon was given back too early; and for so long after that none is.
+const SOON: u64 = 1_000;
+const FLOW: u64 = 20_000;
 
 /// The number of a block: its class in the upper bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -229,8 +248,12 @@ impl Blocks {
 
     fn allot_of(&self, class: usize, me: Owner, len: usize) -> Result<Option<BlockId>, Errno> {
         let (hint, count) = (self.hint(class), CLASSES[class].count);
-        let first = hint.next.load(Relaxed) as u32 % count;
-        for index in (first..count).chain(0..first) {
+        let high = (hint.high.load(Relaxed) as u32).min(count);
+        // The one that was used last, then some of those that have memory, in turn; then new ones. Then any.
+        let (freed, next) = (hint.freed.load(Relaxed) as u32, hint.next.load(Relaxed) as u32 % (high + 1));
+        let used = (next..high).chain(0..next).take(PROBES);
+        let first = (freed < high).then_some(freed).into_iter();
+        for index in first.chain(used).chain(high..count).chain(0..high) {
             self.prepare_word(class, index)?;
             let id = BlockId::new(class, index);
             let word = self.word(id);
@@ -241,9 +264,14 @@ impl Blocks {
             if word.compare_exchange(seen, mine, Acquire, Relaxed).is_err() {
                 continue;
             }
-            hint.next.store(u64::from(index) + 1, Relaxed);
+            if index != freed {
+                hint.next.store(u64::from(index) + 1, Relaxed);
+            }
             hint.high.fetch_max(u64::from(index) + 1, Relaxed);
             let (there, len) = (there as usize & !(PAGE - 1), len.next_multiple_of(PAGE));
+            if there < len {
+                self.note_need();
+            }
             if there < len
                 && let Err(errno) = Mapping::fill(self.block(id).wrapping_add(there), len - there)
             {
@@ -254,6 +282,19 @@ impl Blocks {
             return Ok(Some(id));
         }
         Ok(None)
+    }
+
+    /// Memory is taken. If it was given back a moment ago, items flow through the queue: it is needed again and again.
+    fn note_need(&self) {
+        let (now, flow) = (clock::microseconds(), self.flow());
+        if now.saturating_sub(flow.trimmed.load(Relaxed)) < SOON {
+            flow.until.store(now + FLOW, Relaxed);
+        }
+    }
+
+    fn flow(&self) -> &Flow {
+        // SAFETY: as in `atomic`; it lies behind the hints, in the same page.
+        unsafe { &*self.at(HINTS + CLASSES.len() * size_of::<Hint>()).cast::<Flow>() }
     }
 
     /// Sees to it that a block's word has memory.
@@ -279,7 +320,7 @@ impl Blocks {
         let free = Block::Free((len.next_multiple_of(PAGE)).min(CLASSES[id.class()].size) as u64);
         // release
         if self.word(id).compare_exchange(what.to_word(), free.to_word(), Release, Relaxed).is_ok() {
-            self.hint(id.class()).next.store(u64::from(id.index()), Relaxed);
+            self.hint(id.class()).freed.store(u64::from(id.index()), Relaxed);
         }
     }
 
@@ -318,7 +359,14 @@ impl Blocks {
         }
     }
 
-    /// Gives the memory of free blocks back to the system, but for what is kept. To be called when nothing is in use.
+    /// Nothing is in use at this moment: gives memory back, unless the next items are likely to come at once.
+    pub(crate) fn trim_if_idle(&self, me: Owner) {
+        if clock::microseconds() >= self.flow().until.load(Relaxed) {
+            self.trim(me);
+        }
+    }
+
+    /// Gives the memory of free blocks back to the system, but for what is kept.
     ///
     /// If somebody prepares a block just now, he will want those that are there: then all stay.
     pub(crate) fn trim(&self, me: Owner) {
@@ -343,13 +391,13 @@ impl Blocks {
                         if word.compare_exchange(seen, mine, Acquire, Relaxed).is_ok() {
                             self.give_back(id);
                             word.store(Block::Free(0).to_word(), Release);
+                            self.flow().trimmed.store(clock::microseconds(), Relaxed);
                         }
                     }
                     _ => highest = index + 1,
                 }
             }
             if highest < high && hint.high.compare_exchange(high, highest, Relaxed, Relaxed).is_ok() {
-                hint.next.store(0, Relaxed);
             }
         }
     }
