@@ -7,7 +7,7 @@
 //! claim     Free(at)       => Claimed(me)      CAS, where the tail points
 //! commit    Claimed(me)    => Committed(at)    swap: the put has happened
 //! take      Committed(at)  => Held(me)         CAS, where the head points
-//! finish    Held(me)       => Done(at)         swap: the get has happened, or the item is done
+//! finish    Held(me)       => Done(at)         CAS: the get has happened, or the item is done
 //! put back  Held(me, dead) => Committed(at)    a lease that was dropped; CAS, once the holder's end is proved
 //! skip      Claimed(dead)  => Done(at)         CAS, once the producer's end is proved: the put never happened
 //! abandon   Claimed(me)    => Done(at)         swap: the queue was closed meanwhile
@@ -384,15 +384,19 @@ impl<'a> Line<'a> {
         Ok(at.max(self.hints.first.0.fetch_max(at, SeqCst)))
     }
 
-    /// The item is over: handed over, or done.
+    /// The item that is held with this word is over: handed over, or done. `false`: it is held so no more.
     #[inline]
-    pub(super) fn finish(&self, mine: Mine<'_>, block: Option<BlockId>, len: usize) {
+    pub(super) fn finish(&self, mine: Mine<'_>, word: u64, block: Option<BlockId>, len: usize) -> bool {
+        let done = Slot::Done(mine.at).to_word();
         // finish
-        mine.place.word.swap(Slot::Done(mine.at).to_word(), SeqCst);
+        if mine.place.word.compare_exchange(word, done, SeqCst, Relaxed).is_err() {
+            return false;
+        }
         if let Some(block) = block {
             self.blocks.release(block, Block::Item(mine.at), len);
         }
         self.retire_soon(mine.at);
+        true
     }
 
     /// The item goes to the next consumer.
@@ -482,10 +486,7 @@ impl<'a> Line<'a> {
     /// Whether nothing needs what lies in this block.
     fn is_over(&self, what: Block, id: BlockId) -> bool {
         match what {
-            Block::Item(at) => match self.look(at) {
-                Ok(View::Place(_, _, Slot::Done(_)) | View::Past) => true,
-                _ => false,
-            },
+            Block::Item(at) => matches!(self.look(at), Ok(View::Place(_, _, Slot::Done(_)) | View::Past)),
             Block::Chunk(chunk) => {
                 match Chunk::in_word(self.blocks.entry(chunk).load(SeqCst), chunk % ENTRIES) {
                     Some(Chunk::Here(here, block)) => here > chunk || here == chunk && block != id.number(),
@@ -530,8 +531,9 @@ impl<'a> Line<'a> {
                 len -= u64::from(!matches!(self.look(at)?, View::Place(_, _, Slot::Committed(_))));
             }
         } else {
-            let (mut settled, mut all) = (self.hints.settled.load(SeqCst).max(head), true);
-            for at in settled..tail {
+            let first = self.hints.settled.load(SeqCst).max(head);
+            let (mut settled, mut all) = (first, true);
+            for at in first..tail {
                 let writing = matches!(self.look(at)?, View::Place(_, _, Slot::Claimed(_)));
                 len -= u64::from(writing);
                 all &= !writing;
@@ -579,17 +581,25 @@ impl<'a> Line<'a> {
         self.hints.tail.0.load(Acquire).saturating_sub(self.hints.head.0.load(SeqCst))
     }
 
-    /// The oldest item that this process got and has not done.
-    pub(super) fn got_by(&self, me: Owner) -> Result<Option<Mine<'a>>, Corrupt> {
-        let mine = Slot::Held(me, Hold::Got).to_word();
-        self.true_head()?;
-        for at in self.first()?..self.hints.head.0.load(SeqCst) {
-            if let View::Place(place, word, _) = self.look(at)?
-                && word == mine
-            {
-                return Ok(Some(Mine { at, place }));
-            }
+    /// The place at this position, if its word is this one.
+    pub(super) fn held(&self, at: u64, word: u64) -> Option<Mine<'a>> {
+        match self.look(at) {
+            Ok(View::Place(place, now, _)) if now == word => Some(Mine { at, place }),
+            _ => None,
         }
-        Ok(None)
+    }
+
+    /// The first item with this word, looked for from this position on, or from the first that is not over.
+    pub(super) fn find(&self, word: u64, from: u64) -> Result<Option<Mine<'a>>, Corrupt> {
+        let (first, end) = (self.first()?, self.true_head()?);
+        let mut at = from.clamp(first, end.max(first));
+        let again = at;
+        while at < end {
+            if let Some(mine) = self.held(at, word) {
+                return Ok(Some(mine));
+            }
+            at += 1;
+        }
+        Ok((first..again).find_map(|at| self.held(at, word)))
     }
 }

@@ -10,7 +10,7 @@ mod road;
 pub use error::{
     GetError, GetTimeoutError, PutError, PutTimeoutError, TaskDoneError, TryGetError, TryPutError,
 };
-
+pub use joinable::{JoinableQueue, Lease};
 pub use message::{Message, MessageError};
 pub use queue::{Iter, Queue};
 

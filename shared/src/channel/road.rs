@@ -2,10 +2,10 @@
 
 use super::line::{Corrupt, Hints, Line, Mine, NoClaim, NoItem};
 use crate::memory::blocks::{BlockId, Blocks, INLINE};
-use crate::memory::ring::{Block, Hold};
+use crate::memory::ring::{Block, Hold, Slot};
 use crate::memory::segment::Segment;
 use crate::sync::{Bell, Look, Spin};
-use crate::sys::atomic::Ordering::Relaxed;
+use crate::sys::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::sys::clock::Deadline;
 use crate::sys::task::Owner;
 use nix::errno::Errno;
@@ -36,6 +36,7 @@ pub(super) struct Road {
     id: u64,
     getting: Spin,
     putting: Spin,
+    joining: Spin,
 }
 
 /// How long a call may take.
@@ -83,16 +84,23 @@ impl From<Corrupt> for NotGot {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ticket {
     pub(super) at: u64,
+    /// With this one.
     pub(super) deliveries: u32,
-    block: Option<BlockId>,
-    len: usize,
 }
 
 impl Road {
     pub(super) fn new(bound: Option<u64>) -> Result<Road, Errno> {
         let shared = Segment::new(Shared::empty())?;
         let blocks = Blocks::new()?;
-        Ok(Road { shared, blocks, bound, id: super::number(), getting: Spin::new(), putting: Spin::new() })
+        Ok(Road {
+            shared,
+            blocks,
+            bound,
+            id: super::number(),
+            getting: Spin::new(),
+            putting: Spin::new(),
+            joining: Spin::new(),
+        })
     }
 
     #[inline]
@@ -192,21 +200,17 @@ impl Road {
         };
         let count = mine.place.deliveries.load(Relaxed).wrapping_add(1);
         mine.place.deliveries.store(count, Relaxed);
-        let (len, block) = (mine.place.len.load(Relaxed) as usize, mine.place.block.load(Relaxed));
-        let (block, is_read) = match block {
-            0 => (None, mine.place.read(len, to)),
-            number => {
-                let block = u32::try_from(number - 1).ok().and_then(BlockId::checked);
-                (block, block.is_some_and(|block| self.blocks.read(block, len, to)))
-            }
+        let len = mine.place.len.load(Relaxed) as usize;
+        let is_read = match mine.place.block.load(Relaxed) {
+            0 => mine.place.read(len, to),
+            _ => block_of(mine).is_some_and(|block| self.blocks.read(block, len, to)),
         };
-        let ticket = Ticket { at: mine.at, deliveries: count as u32, block, len };
         if hold == Hold::Taken || !is_read {
-            self.finish(mine, &ticket);
+            self.finish(mine, hold);
         }
         // With the taking there is room.
         self.tell_of_room();
-        if is_read { Ok(ticket) } else { Err(NotGot::Corrupt) }
+        if is_read { Ok(Ticket { at: mine.at, deliveries: count as u32 }) } else { Err(NotGot::Corrupt) }
     }
 
     #[cold]
@@ -225,10 +229,7 @@ impl Road {
             match line.take(me, hold) {
                 Ok(mine) => Some(Ok(mine)),
                 Err(NoItem::Empty | NoItem::Writing(_)) => None,
-                Err(NoItem::Closed) => {
-                    self.blocks.trim(me);
-                    Some(Err(NotGot::Closed))
-                }
+                Err(NoItem::Closed) => Some(self.take_last(me, hold)),
                 Err(NoItem::Corrupt) => Some(Err(NotGot::Corrupt)),
             }
         };
@@ -241,9 +242,18 @@ impl Road {
         .unwrap_or(Err(NotGot::Empty))
     }
 
+    /// The queue is closed and empty, unless somebody died with an item.
+    fn take_last(&self, me: Owner, hold: Hold) -> Result<Mine<'_>, NotGot> {
+        self.line().sweep()?;
+        self.line().take(me, hold).map_err(|_| {
+            self.blocks.trim(me);
+            NotGot::Closed
+        })
+    }
+
     /// Also from the dead. An item that is being written at this moment is waited for, awake, unless its producer has
     /// been stopped: those behind it are in, and it comes first.
-    fn take_at_once<'a, T>(&'a self, mut look: impl FnMut(Look) -> Option<T>) -> Option<T> {
+    fn take_at_once<T>(&self, mut look: impl FnMut(Look) -> Option<T>) -> Option<T> {
         let patience = Deadline::after(WRITING);
         let mut found = look(Look::Round);
         while found.is_none() && self.line().is_being_written() && !patience.has_passed() {
@@ -264,15 +274,74 @@ impl Road {
         }
     }
 
+    /// The item that this process holds for this reason is over. `false`: it holds none there.
     #[inline]
-    fn finish(&self, mine: Mine<'_>, ticket: &Ticket) {
-        self.line().finish(mine, ticket.block, ticket.len);
-        if ticket.block.is_some() && self.line().about() == 0 {
-            self.blocks.trim_if_idle(Owner::current());
+    pub(super) fn finish(&self, mine: Mine<'_>, hold: Hold) -> bool {
+        let me = Owner::current();
+        let (block, len) = (block_of(mine), mine.place.len.load(Relaxed) as usize);
+        if !self.line().finish(mine, Slot::Held(me, hold).to_word(), block, len) {
+            return false;
+        }
+        if block.is_some() && self.line().about() == 0 {
+            self.blocks.trim_if_idle(me);
         }
         if self.shared.done.is_awaited() && self.line().is_all_done() != Ok(false) {
             self.shared.done.ring();
         }
+        true
+    }
+
+    /// The same, of the item at this position.
+    pub(super) fn finish_at(&self, at: u64, hold: Hold) {
+        if let Some(mine) = self.line().held(at, Slot::Held(Owner::current(), hold).to_word()) {
+            self.finish(mine, hold);
+        }
+    }
+
+    /// The item at this position, which this process leased, goes to the next consumer.
+    pub(super) fn put_back(&self, at: u64) {
+        let word = Slot::Held(Owner::current(), Hold::Leased).to_word();
+        if let Some(mine) = self.line().held(at, word) {
+            self.line().put_back(at, mine.place, word);
+            if self.line().is_closed_now() {
+                let _ = self.drain();
+            }
+            self.shared.items.ring();
+        }
+    }
+
+    /// Finishes the oldest item that this process got. `false`: there is none.
+    pub(super) fn finish_oldest(&self, from: &AtomicU64) -> Result<bool, Corrupt> {
+        let word = Slot::Held(Owner::current(), Hold::Got).to_word();
+        // Another thread may be faster: then the next.
+        while let Some(mine) = self.line().find(word, from.load(Relaxed))? {
+            from.fetch_max(mine.at, Relaxed);
+            if self.finish(mine, Hold::Got) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Waits until all that was put is over. `Ok(false)`: not by the deadline.
+    pub(super) fn join(&self, deadline: Deadline) -> Result<bool, Corrupt> {
+        let line = self.line();
+        let look = |how| {
+            if how == Look::Round
+                && let Err(corrupt) = line.sweep()
+            {
+                return Some(Err(corrupt));
+            }
+            if line.is_closed_now() {
+                let _ = self.drain();
+            }
+            match line.is_all_done() {
+                Ok(false) => None,
+                other => Some(other),
+            }
+        };
+        let more = || line.is_all_done() != Ok(false);
+        self.shared.done.wait(&self.joining, deadline, look, more).unwrap_or(Ok(false))
     }
 
     /// Drops what is inside, of a queue that was closed so.
@@ -280,15 +349,10 @@ impl Road {
         let me = Owner::current();
         loop {
             match self.line().take(me, Hold::Taken) {
-                Ok(mine) => {
-                    let block = u32::try_from(mine.place.block.load(Relaxed).wrapping_sub(1)).ok();
-                    let len = mine.place.len.load(Relaxed) as usize;
-                    let block = block.and_then(BlockId::checked);
-                    self.finish(mine, &Ticket { at: mine.at, deliveries: 0, block, len });
-                }
+                Ok(mine) => self.finish(mine, Hold::Taken),
                 Err(NoItem::Corrupt) => return Err(NotGot::Corrupt),
                 Err(_) => return Ok(()),
-            }
+            };
         }
     }
 
@@ -314,6 +378,13 @@ impl Road {
     pub(super) fn is_full(&self) -> bool {
         !self.line().is_closed_now() && self.line().is_full().unwrap_or(false)
     }
+}
+
+/// The block in which a held item lies, if it does.
+#[inline]
+fn block_of(mine: Mine<'_>) -> Option<BlockId> {
+    let number = mine.place.block.load(Relaxed).checked_sub(1)?;
+    BlockId::checked(u32::try_from(number).ok()?)
 }
 
 impl Shared {
