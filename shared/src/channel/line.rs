@@ -1,5 +1,5 @@
 //! The line in which items wait: places with owners, and positions that come once. No waiting here: that is
-//! `road.rs`.
+//! `road.rs`. What is put right after a death is in `sweep.rs`, what is counted in `count.rs`.
 //!
 //! # The transitions of a place
 //!
@@ -32,42 +32,42 @@
 //! place, all sequentially consistent. So if a consumer finds the queue closed and the place free, whoever
 //! claims it later will find it closed and abandon it: after `Closed` no item is ever committed.
 
-use crate::memory::blocks::{BlockId, Blocks, ENTRIES, Place};
-use crate::memory::ring::{Block, CHUNK, Chunk, Hold, Slot};
+use crate::memory::blocks::{BlockId, Blocks, CHUNK, ENTRIES, Place};
+use crate::memory::ring::{Block, Chunk, Hold, Slot};
 use crate::sys::atomic::{
     AtomicU64,
-    Ordering::{Acquire, Relaxed, SeqCst},
+    Ordering::{Relaxed, SeqCst},
 };
 use crate::sys::task::Owner;
 use nix::errno::Errno;
 
 /// Turns without progress after which the words cannot be right.
-const PATIENCE: u32 = 1 << 20;
+pub(super) const PATIENCE: u32 = 1 << 20;
 
 /// A word on a cache line of its own (they come in pairs).
 #[derive(Debug)]
 #[repr(align(128))]
-pub(super) struct Apart(AtomicU64);
+pub(super) struct Apart(pub(super) AtomicU64);
 
 /// The hints, in shared memory. All zeroes is an empty line.
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Hints {
     /// The next position to be claimed.
-    tail: Apart,
+    pub(super) tail: Apart,
     /// The next position to be taken.
-    head: Apart,
+    pub(super) head: Apart,
     /// All before it are over.
-    first: Apart,
+    pub(super) first: Apart,
     /// None before it is being written.
-    settled: AtomicU64,
+    pub(super) settled: AtomicU64,
     /// The last hole, plus one.
-    hole: AtomicU64,
+    pub(super) hole: AtomicU64,
     /// How often an item was put back, and up to which time all those have been taken again.
-    returned: AtomicU64,
-    swept: AtomicU64,
+    pub(super) returned: AtomicU64,
+    pub(super) swept: AtomicU64,
     /// [`OPEN`], [`CLOSED`] or [`CLOSED_NOW`].
-    closed: AtomicU64,
+    pub(super) closed: AtomicU64,
 }
 
 impl Hints {
@@ -143,7 +143,7 @@ pub(super) struct Mine<'a> {
 }
 
 /// What is at a position.
-enum View<'a> {
+pub(super) enum View<'a> {
     /// A place, its word, and what that says.
     Place(&'a Place, u64, Slot),
     /// Over, and its place in use by others.
@@ -157,7 +157,7 @@ enum View<'a> {
 impl<'a> Line<'a> {
     /// What is at this position now.
     #[inline]
-    fn look(&self, at: u64) -> Result<View<'a>, Corrupt> {
+    pub(super) fn look(&self, at: u64) -> Result<View<'a>, Corrupt> {
         let chunk = at / CHUNK;
         let entry = self.blocks.entry(chunk);
         let mut seen = entry.load(SeqCst);
@@ -195,7 +195,7 @@ impl<'a> Line<'a> {
 
     /// Moves a hint past a position, unless it is past it already.
     #[inline]
-    fn pass(hint: &AtomicU64, at: u64) {
+    pub(super) fn pass(hint: &AtomicU64, at: u64) {
         let _ = hint.compare_exchange(at, at + 1, SeqCst, Relaxed);
     }
 
@@ -233,53 +233,8 @@ impl<'a> Line<'a> {
 
     /// Whether the line may grow to this position.
     #[inline]
-    fn has_room(&self, at: u64) -> Result<bool, Corrupt> {
+    pub(super) fn has_room(&self, at: u64) -> Result<bool, Corrupt> {
         Ok(at.saturating_sub(self.hints.head.0.load(SeqCst)) < self.bound || self.has_room_after_all(at)?)
-    }
-
-    #[cold]
-    fn has_room_after_all(&self, at: u64) -> Result<bool, Corrupt> {
-        let head = self.true_head()?;
-        if at.saturating_sub(head) < self.bound {
-            return Ok(true);
-        }
-        // A hole takes no room. Those before are all claimed, so this cannot grow until the claim.
-        if self.hints.hole.load(SeqCst) <= head {
-            return Ok(false);
-        }
-        let mut inside = 0;
-        for before in head..at {
-            if let View::Place(_, _, Slot::Claimed(_) | Slot::Committed(_)) = self.look(before)? {
-                inside += 1;
-            }
-        }
-        Ok(inside < self.bound)
-    }
-
-    /// The first position that is not taken.
-    fn true_head(&self) -> Result<u64, Corrupt> {
-        for _ in 0..PATIENCE {
-            let at = self.hints.head.0.load(SeqCst);
-            match self.look(at)? {
-                View::Place(_, _, Slot::Held(..) | Slot::Done(_)) | View::Past => {
-                    Self::pass(&self.hints.head.0, at);
-                }
-                _ => return Ok(at),
-            }
-        }
-        Err(Corrupt)
-    }
-
-    /// The first position that is not claimed.
-    fn true_tail(&self) -> Result<u64, Corrupt> {
-        for _ in 0..PATIENCE {
-            let at = self.hints.tail.0.load(SeqCst);
-            match self.look(at)? {
-                View::Place(_, _, Slot::Free(_)) | View::Bare | View::Jammed => return Ok(at),
-                _ => Self::pass(&self.hints.tail.0, at),
-            }
-        }
-        Err(Corrupt)
     }
 
     /// Finds memory for a chunk. Of several who do so at the same time, one is heard.
@@ -356,34 +311,6 @@ impl<'a> Line<'a> {
         Err(NoItem::Corrupt)
     }
 
-    #[cold]
-    fn take_returned(&self, me: Owner, hold: Hold) -> Result<Option<Mine<'a>>, Corrupt> {
-        for at in self.first()?..self.hints.head.0.load(SeqCst) {
-            if let View::Place(place, word, Slot::Committed(_)) = self.look(at)?
-                // take
-                && place.word.compare_exchange(word, Slot::Held(me, hold).to_word(), SeqCst, Relaxed).is_ok()
-            {
-                return Ok(Some(Mine { at, place }));
-            }
-        }
-        Ok(None)
-    }
-
-    /// The first position that is not over.
-    fn first(&self) -> Result<u64, Corrupt> {
-        let mut at = self.hints.first.0.load(SeqCst);
-        let end = self.hints.head.0.load(SeqCst);
-        while at < end {
-            match self.look(at)? {
-                View::Place(_, _, Slot::Done(_)) => at += 1,
-                View::Past => at = (at / CHUNK + 1) * CHUNK,
-                _ => break,
-            }
-        }
-        let at = at.min(end);
-        Ok(at.max(self.hints.first.0.fetch_max(at, SeqCst)))
-    }
-
     /// The item that is held with this word is over: handed over, or done. `false`: it is held so no more.
     #[inline]
     pub(super) fn finish(&self, mine: Mine<'_>, word: u64, block: Option<BlockId>, len: usize) -> bool {
@@ -399,105 +326,6 @@ impl<'a> Line<'a> {
         true
     }
 
-    /// The item goes to the next consumer.
-    pub(super) fn put_back(&self, at: u64, place: &Place, held: u64) -> bool {
-        // put back
-        let done = place.word.compare_exchange(held, Slot::Committed(at).to_word(), SeqCst, Relaxed).is_ok();
-        if done {
-            self.hints.returned.fetch_add(1, SeqCst);
-        }
-        done
-    }
-
-    /// If this was the last of its chunk to be over: the chunk is.
-    #[inline]
-    fn retire_soon(&self, at: u64) {
-        if self.hints.head.0.load(SeqCst) / CHUNK != at / CHUNK {
-            self.retire(at / CHUNK);
-        }
-    }
-
-    /// Gives up the memory of a chunk if all in it are over.
-    #[cold]
-    fn retire(&self, chunk: u64) {
-        let entry = self.blocks.entry(chunk);
-        let seen = entry.load(SeqCst);
-        let Some(Chunk::Here(here, block)) = Chunk::in_word(seen, chunk % ENTRIES) else { return };
-        let over = |at| match self.blocks.place(block, at) {
-            Some(place) => place.word.load(SeqCst) == Slot::Done(at).to_word(),
-            None => false,
-        };
-        if here != chunk || !(chunk * CHUNK..(chunk + 1) * CHUNK).all(over) {
-            return;
-        }
-        let next = Chunk::Next(chunk + ENTRIES).to_word();
-        if entry.compare_exchange(seen, next, SeqCst, Relaxed).is_ok()
-            && let Some(block) = BlockId::checked(block)
-        {
-            self.blocks.release(block, Block::Chunk(chunk), usize::MAX / 2);
-        }
-    }
-
-    /// Puts right what the dead have left: what they wrote, held and owned.
-    #[cold]
-    pub(super) fn sweep(&self) -> Result<(), Corrupt> {
-        let mut living = None;
-        let mut has_ended = |owner: Owner| {
-            if living != Some(owner) && owner.has_ended() {
-                return true;
-            }
-            living = Some(owner);
-            false
-        };
-        let mut at = self.first()?;
-        let tail = self.hints.tail.0.load(SeqCst);
-        while at <= tail {
-            let head = self.hints.head.0.load(SeqCst);
-            match self.look(at)? {
-                View::Place(place, word, Slot::Held(owner, _)) if has_ended(owner) => {
-                    self.put_back(at, place, word);
-                }
-                View::Place(place, word, Slot::Claimed(owner)) if has_ended(owner) => {
-                    self.hints.hole.fetch_max(at + 1, SeqCst);
-                    // skip
-                    let done = Slot::Done(at).to_word();
-                    if place.word.compare_exchange(word, done, SeqCst, Relaxed).is_ok() {
-                        self.retire_soon(at);
-                    }
-                }
-                // Put back, but who did it died before he could say so.
-                View::Place(_, _, Slot::Committed(_)) if at < head => {
-                    self.hints.returned.fetch_add(1, SeqCst);
-                }
-                View::Place(_, _, Slot::Done(_)) if (at + 1) % CHUNK == 0 && at < head => {
-                    self.retire(at / CHUNK)
-                }
-                // Whoever waits is behind it.
-                View::Place(_, _, Slot::Committed(_)) if at >= head => {}
-                View::Past => at = (at / CHUNK + 1) * CHUNK - 1,
-                _ => {}
-            }
-            at += 1;
-        }
-        self.blocks.reclaim(|what, id| self.is_over(what, id));
-        Ok(())
-    }
-
-    /// Whether nothing needs what lies in this block.
-    fn is_over(&self, what: Block, id: BlockId) -> bool {
-        match what {
-            Block::Item(at) => matches!(self.look(at), Ok(View::Place(_, _, Slot::Done(_)) | View::Past)),
-            Block::Chunk(chunk) => {
-                match Chunk::in_word(self.blocks.entry(chunk).load(SeqCst), chunk % ENTRIES) {
-                    Some(Chunk::Here(here, block)) => here > chunk || here == chunk && block != id.number(),
-                    Some(Chunk::Next(next)) => next > chunk,
-                    None => false,
-                }
-            }
-            _ => false,
-        }
-    }
-
     pub(super) fn is_closed(&self) -> bool {
         self.hints.closed.load(SeqCst) != OPEN
     }
@@ -508,98 +336,5 @@ impl<'a> Line<'a> {
 
     pub(super) fn close(&self, now: bool) {
         self.hints.closed.fetch_max(if now { CLOSED_NOW } else { CLOSED }, SeqCst);
-    }
-
-    /// How many items may be taken now.
-    pub(super) fn len(&self) -> Result<u64, Corrupt> {
-        for _ in 0..100 {
-            let (head, tail) = (self.true_head()?, self.true_tail()?);
-            let len = self.count(head, tail)?;
-            if self.true_head()? == head && self.true_tail()? == tail {
-                return Ok(len);
-            }
-        }
-        let (head, tail) = (self.true_head()?, self.true_tail()?);
-        Ok(tail.saturating_sub(head))
-    }
-
-    /// Those from head to tail, less holes and what is being written; and those put back.
-    fn count(&self, head: u64, tail: u64) -> Result<u64, Corrupt> {
-        let mut len = tail.saturating_sub(head);
-        if self.hints.hole.load(SeqCst) > head {
-            for at in head..tail {
-                len -= u64::from(!matches!(self.look(at)?, View::Place(_, _, Slot::Committed(_))));
-            }
-        } else {
-            let first = self.hints.settled.load(SeqCst).max(head);
-            let (mut settled, mut all) = (first, true);
-            for at in first..tail {
-                let writing = matches!(self.look(at)?, View::Place(_, _, Slot::Claimed(_)));
-                len -= u64::from(writing);
-                all &= !writing;
-                settled += u64::from(all);
-            }
-            self.hints.settled.fetch_max(settled, SeqCst);
-        }
-        if self.hints.returned.load(SeqCst) != self.hints.swept.load(SeqCst) {
-            for at in self.first()?..head {
-                len += u64::from(matches!(self.look(at)?, View::Place(_, _, Slot::Committed(_))));
-            }
-        }
-        Ok(len)
-    }
-
-    /// Whether a claim would be refused for want of room.
-    pub(super) fn is_full(&self) -> Result<bool, Corrupt> {
-        let at = self.true_tail()?;
-        Ok(!self.has_room(at)?)
-    }
-
-    /// Whether all that was put is over.
-    pub(super) fn is_all_done(&self) -> Result<bool, Corrupt> {
-        let tail = self.true_tail()?;
-        self.true_head()?;
-        Ok(self.first()? >= tail)
-    }
-
-    /// Whether the next item is being written.
-    pub(super) fn is_being_written(&self) -> bool {
-        let at = self.hints.head.0.load(SeqCst);
-        matches!(self.look(at), Ok(View::Place(_, _, Slot::Claimed(_))))
-    }
-
-    /// Whether there is more to take: a glance.
-    #[inline]
-    pub(super) fn has_more(&self) -> bool {
-        self.hints.head.0.load(SeqCst) < self.hints.tail.0.load(SeqCst)
-            || self.hints.returned.load(SeqCst) != self.hints.swept.load(SeqCst)
-    }
-
-    /// How many are inside, by the hints.
-    #[inline]
-    pub(super) fn about(&self) -> u64 {
-        self.hints.tail.0.load(Acquire).saturating_sub(self.hints.head.0.load(SeqCst))
-    }
-
-    /// The place at this position, if its word is this one.
-    pub(super) fn held(&self, at: u64, word: u64) -> Option<Mine<'a>> {
-        match self.look(at) {
-            Ok(View::Place(place, now, _)) if now == word => Some(Mine { at, place }),
-            _ => None,
-        }
-    }
-
-    /// The first item with this word, looked for from this position on, or from the first that is not over.
-    pub(super) fn find(&self, word: u64, from: u64) -> Result<Option<Mine<'a>>, Corrupt> {
-        let (first, end) = (self.first()?, self.true_head()?);
-        let mut at = from.clamp(first, end.max(first));
-        let again = at;
-        while at < end {
-            if let Some(mine) = self.held(at, word) {
-                return Ok(Some(mine));
-            }
-            at += 1;
-        }
-        Ok((first..again).find_map(|at| self.held(at, word)))
     }
 }

@@ -1,11 +1,13 @@
 //! What processes say to one another: queues, and how a value becomes bytes and bytes a value.
 
+mod count;
 mod error;
 mod joinable;
 mod line;
 pub(crate) mod message;
 mod queue;
 mod road;
+mod sweep;
 
 pub use error::{
     GetError, GetTimeoutError, PutError, PutTimeoutError, TaskDoneError, TryGetError, TryPutError,

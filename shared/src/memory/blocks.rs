@@ -22,7 +22,13 @@
 //! memory, and so is the length of what is said to lie in it.
 #![allow(unsafe_code)]
 
-use super::ring::{Block, CHUNK};
+use super::classes::{
+    BLOCKS, BY_SIZE, CLASSES, Class, END, HINTS, MAP, PAGE, WORDS, blocks_before, words_before,
+};
+pub(crate) use super::classes::{BlockId, CHUNK, ENTRIES};
+use super::place::append;
+pub(crate) use super::place::{INLINE, Place};
+use super::ring::Block;
 use crate::sys::atomic::{
     AtomicU64,
     Ordering::{Acquire, Relaxed, Release, SeqCst},
@@ -35,61 +41,11 @@ use std::num::NonZeroUsize;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
-const PAGE: usize = 4096;
-
-/// Blocks of one size.
-struct Class {
-    size: usize,
-    count: u32,
-}
-
-/// The largest takes an item of 1 GiB, and what a codec adds to it.
-const CLASSES: [Class; 7] = [
-    Class { size: 32 << 10, count: 1 << 16 }, // chunks, too
-    Class { size: 8 << 10, count: 1 << 18 },
-    Class { size: 256 << 10, count: 1 << 12 },
-    Class { size: 2 << 20, count: 1 << 10 },
-    Class { size: 16 << 20, count: 1 << 7 },
-    Class { size: 128 << 20, count: 1 << 3 },
-    Class { size: (1 << 30) + (1 << 20), count: 3 },
-];
-/// The classes from the smallest size up.
-const BY_SIZE: [usize; 7] = [1, 0, 2, 3, 4, 5, 6];
-
 /// So many blocks that were in use are looked at before a new one is.
 const PROBES: usize = 64;
 
 /// Free blocks keep so much memory together when nothing is in use.
 const KEPT: u64 = 640 << 10;
-
-/// Entries of the map of chunks.
-pub(crate) const ENTRIES: u64 = 1 << 14;
-
-/// Where the parts of the mapping begin.
-const HINTS: usize = 0;
-const MAP: usize = PAGE;
-const WORDS: usize = MAP + ENTRIES as usize * 8;
-const BLOCKS: usize = (WORDS + words_before(CLASSES.len()) * 8).next_multiple_of(2 << 20);
-const END: usize = blocks_before(CLASSES.len());
-
-const fn words_before(class: usize) -> usize {
-    let (mut sum, mut i) = (0, 0);
-    while i < class {
-        // Each class begins on a page of its own.
-        sum += (CLASSES[i].count as usize).next_multiple_of(PAGE / 8);
-        i += 1;
-    }
-    sum
-}
-
-const fn blocks_before(class: usize) -> usize {
-    let (mut sum, mut i) = (BLOCKS, 0);
-    while i < class {
-        sum += CLASSES[i].count as usize * CLASSES[i].size;
-        i += 1;
-    }
-    sum
-}
 
 /// What helps to find a free block soon. If it is wrong, that takes longer.
 #[repr(C)]
@@ -116,52 +72,6 @@ struct Flow {
 /// Memory that is needed again so soon was given back too early; and for so long after that none is.
 const SOON: u64 = 1_000;
 const FLOW: u64 = 20_000;
-
-/// The number of a block: its class in the upper bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct BlockId(u32);
-
-impl BlockId {
-    fn class(self) -> usize {
-        (self.0 >> 20) as usize
-    }
-
-    fn index(self) -> u32 {
-        self.0 & 0xf_ffff
-    }
-
-    fn new(class: usize, index: u32) -> BlockId {
-        BlockId((class as u32) << 20 | index)
-    }
-
-    pub(crate) fn number(self) -> u32 {
-        self.0
-    }
-
-    /// A number from shared memory, if there is such a block.
-    pub(crate) fn checked(number: u32) -> Option<BlockId> {
-        let id = BlockId(number);
-        (id.index() < CLASSES.get(id.class())?.count).then_some(id)
-    }
-}
-
-/// A place for one item.
-#[repr(C, align(128))]
-pub(crate) struct Place {
-    pub(crate) word: AtomicU64,
-    /// How long the item is.
-    pub(crate) len: AtomicU64,
-    /// In which block it lies, plus one; 0: right here.
-    pub(crate) block: AtomicU64,
-    /// How often it has been handed over.
-    pub(crate) deliveries: AtomicU64,
-    bytes: std::cell::UnsafeCell<[u8; INLINE]>,
-}
-
-/// Longer items lie in a block.
-pub(crate) const INLINE: usize = 96;
-
-const _: () = assert!(size_of::<Place>() * CHUNK as usize == CLASSES[0].size);
 
 /// The memory of one queue, in this process and all that it forks from now on.
 #[derive(Clone, Debug)]
@@ -407,37 +317,39 @@ impl Blocks {
     }
 }
 
-impl Place {
-    /// Copies a short item here. The caller has claimed the place.
-    #[inline]
-    pub(crate) fn write(&self, bytes: &[u8]) {
-        assert!(bytes.len() <= INLINE);
-        // SAFETY: it is so long, and the word says that it is the caller's.
-        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.bytes.get().cast(), bytes.len()) };
-    }
+#[cfg(test)]
+mod tests {
+    use crate::memory::ring::{Block, Chunk, Hold, Slot};
+    use crate::sys::task::Owner;
 
-    /// Appends the item of this length. `false`: there is none so long.
-    #[inline]
-    pub(crate) fn read(&self, len: usize, to: &mut Vec<u8>) -> bool {
-        if len > INLINE {
-            return false;
+    #[test]
+    fn every_word_comes_back() {
+        let me = Owner::current();
+        for at in [0, 1, (1 << 28) - 1, 1 << 28, (1 << 60) - 1] {
+            for slot in [Slot::Free(at), Slot::Committed(at), Slot::Done(at)] {
+                assert_eq!(Slot::in_word(slot.to_word()), Some(slot));
+            }
+            for block in [Block::Free(at), Block::Item(at), Block::Chunk(at)] {
+                assert_eq!(Block::in_word(block.to_word()), Some(block));
+            }
         }
-        // SAFETY: as long as that, and the caller holds it.
-        unsafe { append(self.bytes.get().cast(), len, to) };
-        true
+        for hold in [Hold::Taken, Hold::Got, Hold::Leased] {
+            assert_eq!(Slot::in_word(Slot::Held(me, hold).to_word()), Some(Slot::Held(me, hold)));
+        }
+        assert_eq!(Slot::in_word(Slot::Claimed(me).to_word()), Some(Slot::Claimed(me)));
+        assert_eq!(Block::in_word(Block::Owned(me).to_word()), Some(Block::Owned(me)));
+        for chunk in [Chunk::Next(7), Chunk::Next(1 << 41), Chunk::Here((1 << 42) - 1, (1 << 16) - 1)] {
+            assert_eq!(Chunk::in_word(chunk.to_word(), 3), Some(chunk));
+        }
+        assert_eq!(Chunk::in_word(0, 3), Some(Chunk::Next(3)));
     }
-}
 
-/// # Safety
-///
-/// So many bytes must lie there, which nobody writes meanwhile.
-#[inline]
-unsafe fn append(from: *const u8, len: usize, to: &mut Vec<u8>) {
-    to.reserve(len);
-    let end = to.len();
-    // SAFETY: the caller's promise; there is room for them, and they are all bytes.
-    unsafe {
-        ptr::copy_nonoverlapping(from, to.as_mut_ptr().add(end), len);
-        to.set_len(end + len);
+    #[test]
+    fn scribbles_are_no_words() {
+        assert_eq!(Slot::in_word(0), None);
+        assert_eq!(Slot::in_word(!0), None);
+        assert_eq!(Slot::in_word(4 << 28), None, "claimed by nobody");
+        assert_eq!(Chunk::in_word(9, 0), None);
+        assert_eq!(Block::in_word(15 << 28), None);
     }
 }

@@ -1,6 +1,6 @@
 //! The words of a queue's ring: what they say, and how it lies in 64 bits. Arithmetic only.
 //!
-//! Items have positions 0, 1, 2, … that never come again. [`CHUNK`] of them lie together in a chunk; the map says which
+//! Items have positions 0, 1, 2, … that never come again. Some of them lie together in a chunk; the map says which
 //! block of memory holds a chunk at present.
 //!
 //! ```text
@@ -16,9 +16,6 @@
 //! cannot take a later state for an earlier one.
 
 use crate::sys::task::Owner;
-
-/// Positions in a chunk.
-pub(crate) const CHUNK: u64 = 256;
 
 const KIND: u64 = 15 << 28;
 const LOW: u64 = (1 << 28) - 1;
@@ -183,42 +180,5 @@ impl Block {
             CLAIMED => Block::Owned(owner(word)?),
             _ => return None,
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Block, Chunk, Hold, Slot};
-    use crate::sys::task::Owner;
-
-    #[test]
-    fn every_word_comes_back() {
-        let me = Owner::current();
-        for at in [0, 1, (1 << 28) - 1, 1 << 28, (1 << 60) - 1] {
-            for slot in [Slot::Free(at), Slot::Committed(at), Slot::Done(at)] {
-                assert_eq!(Slot::in_word(slot.to_word()), Some(slot));
-            }
-            for block in [Block::Free(at), Block::Item(at), Block::Chunk(at)] {
-                assert_eq!(Block::in_word(block.to_word()), Some(block));
-            }
-        }
-        for hold in [Hold::Taken, Hold::Got, Hold::Leased] {
-            assert_eq!(Slot::in_word(Slot::Held(me, hold).to_word()), Some(Slot::Held(me, hold)));
-        }
-        assert_eq!(Slot::in_word(Slot::Claimed(me).to_word()), Some(Slot::Claimed(me)));
-        assert_eq!(Block::in_word(Block::Owned(me).to_word()), Some(Block::Owned(me)));
-        for chunk in [Chunk::Next(7), Chunk::Next(1 << 41), Chunk::Here((1 << 42) - 1, (1 << 16) - 1)] {
-            assert_eq!(Chunk::in_word(chunk.to_word(), 3), Some(chunk));
-        }
-        assert_eq!(Chunk::in_word(0, 3), Some(Chunk::Next(3)));
-    }
-
-    #[test]
-    fn scribbles_are_no_words() {
-        assert_eq!(Slot::in_word(0), None);
-        assert_eq!(Slot::in_word(!0), None);
-        assert_eq!(Slot::in_word(4 << 28), None, "claimed by nobody");
-        assert_eq!(Chunk::in_word(9, 0), None);
-        assert_eq!(Block::in_word(15 << 28), None);
     }
 }
