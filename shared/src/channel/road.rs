@@ -4,7 +4,7 @@ use super::line::{Corrupt, Hints, Line, Mine, NoClaim, NoItem};
 use crate::memory::blocks::{BlockId, Blocks, INLINE};
 use crate::memory::ring::{Block, Hold, Slot};
 use crate::memory::segment::Segment;
-use crate::sync::{Bell, Look, Spin};
+use crate::sync::{Awaited, Look, Spin};
 use crate::sys::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::sys::clock::Deadline;
 use crate::sys::task::Owner;
@@ -22,9 +22,9 @@ const WRITING: Duration = Duration::from_millis(2);
 #[repr(C)]
 struct Shared {
     hints: Hints,
-    items: Bell,
-    room: Bell,
-    done: Bell,
+    items: Awaited,
+    room: Awaited,
+    done: Awaited,
 }
 
 /// One handle.
@@ -282,7 +282,7 @@ impl Road {
         if !self.line().finish(mine, Slot::Held(me, hold).to_word(), block, len) {
             return false;
         }
-        if block.is_some() && self.line().about() == 0 {
+        if (block.is_some() || self.blocks.has_many_chunks()) && self.line().about() == 0 {
             self.blocks.trim_if_idle(me);
         }
         if self.shared.done.is_awaited() && self.line().is_all_done() != Ok(false) {
@@ -389,6 +389,6 @@ fn block_of(mine: Mine<'_>) -> Option<BlockId> {
 
 impl Shared {
     fn empty() -> Shared {
-        Shared { hints: Hints::new(), items: Bell::new(), room: Bell::new(), done: Bell::new() }
+        Shared { hints: Hints::new(), items: Awaited::new(), room: Awaited::new(), done: Awaited::new() }
     }
 }

@@ -270,6 +270,12 @@ impl Blocks {
         }
     }
 
+    /// Whether more chunks may have memory than are kept.
+    #[inline]
+    pub(crate) fn has_many_chunks(&self) -> bool {
+        self.hint(0).high.load(Relaxed) > KEPT / CLASSES[0].size as u64
+    }
+
     /// Nothing is in use at this moment: gives memory back, unless the next items are likely to come at once.
     pub(crate) fn trim_if_idle(&self, me: Owner) {
         if clock::microseconds() >= self.flow().until.load(Relaxed) {

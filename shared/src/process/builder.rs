@@ -11,9 +11,9 @@ use super::report::Report;
 use super::scope::Scope;
 use crate::channel::Message;
 use crate::sync::guards_held;
-use crate::sys::signal::{self, Blocked};
-use crate::sys::{pidfd, task};
-use nix::sys::signal::Signal;
+use crate::sys::mask::Blocked;
+use crate::sys::{pidfd, signal, task};
+use nix::libc;
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::OwnedFd;
@@ -172,7 +172,7 @@ impl Builder {
         let _ = std::io::stdout().flush();
 
         let (expecting, name) = identity::mine().expect_child(self.name, self.daemon);
-        let waits_to_go = signal::is_ignored(Signal::SIGCHLD);
+        let waits_to_go = signal::is_ignored(libc::SIGCHLD);
         let parent = std::process::id();
         let dies_with_parent = self.daemon || self.ends_with_parent;
         // Until the child has its bearings, and the parent its descriptor, no handler may run: in the child

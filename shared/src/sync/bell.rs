@@ -1,36 +1,33 @@
-//! Waiting for something that another process makes true, with one wake-up under way at a time.
+//! A bell in shared memory: who waits for something sleeps on it, who has brought something rings it.
 //!
-//! # The words
-//!
-//! ```text
-//! word      odd: a wake-up is under way; even: none. On it they sleep.
-//! sleepers  how many sleep, or are about to
-//! ```
-//!
-//! # The transitions of `word`
+//! # The word
 //!
 //! ```text
-//! ring      even => odd        CAS, by who made something true and saw sleepers; wakes one
-//! heard     odd  => even       CAS, by a sleeper, before it looks
-//! alarm     any  => any + 2    wakes all
+//!  63              32 31          1      0
+//! ┌──────────────────┬─────────────┬──────────┐
+//! │  announcements   │    rings    │ SLEEPERS │
+//! └──────────────────┴─────────────┴──────────┘
+//!                    the half on which they sleep
+//!
+//! announce  one announcement more, + SLEEPERS   CAS, by who then looks once more, and sleeps if there is nothing
+//! ring      one ring more                       fetch_add, by who brought something and saw SLEEPERS; then wakes
+//! quiet     - SLEEPERS                          CAS, by who rang and woke fewer than he could, if nothing has
+//!                                               changed since
 //! ```
 //!
 //! # Why it is right
 //!
-//! *Nobody sleeps through it.* A sleeper counts itself, makes the word even, looks, and sleeps only while the word
-//! is as it was before the look. Who makes it true does so first, and looks at the count and the word then, all
-//! sequentially consistent: either it sees the sleeper and an even word, and changes that, or an odd one, which
-//! somebody will make even before he looks, or the sleeper sees what it made.
+//! *Nobody sleeps beside what he waits for.* Who brings something writes that down, then looks at the bell; who
+//! wants to sleep announces himself, then looks at what there is. All four are `SeqCst`, so one of the two sees
+//! the other. A ring changes the half on which they sleep, so whoever announced himself before it is woken or
+//! does not fall asleep. The mark stays for the others. It goes when a ring has woken all who slept, unless
+//! somebody has announced himself since, which the announcements tell.
 //!
-//! *One wake-up serves many.* Whoever was woken and finds more than he takes rings in turn. So a crowd of producers
-//! wakes one consumer at a time, and that one the next, if there is work for it.
+//! *Silence proves something.* If it has not rung since an announcement, no bringer who began after that has done.
 //!
-//! *Whoever dies.* With the ringer, between the CAS and the call, or with the sleeper that was woken, the wake-up is
-//! lost and the word stays odd. So nobody sleeps longer than a [`Slice`]; then it looks afresh, whatever the word
-//! says. A dead sleeper stays counted, which costs an idle wake, and after it the word is odd until somebody sleeps.
+//! *Whoever dies* before he rings, or having been woken, takes a wake-up along: whoever sleeps here looks round at
+//! the end of his slice.
 
-use super::slice::Slice;
-use super::spin::Spin;
 use crate::sys::atomic::{
     AtomicU64,
     Ordering::{Relaxed, SeqCst},
@@ -38,116 +35,59 @@ use crate::sys::atomic::{
 use crate::sys::clock::Deadline;
 use crate::sys::futex::{self, Wait};
 
-/// In shared memory. All zeroes is one that nobody waits for.
-#[derive(Debug)]
-#[repr(align(128))]
-pub(crate) struct Bell {
-    word: AtomicU64,
-    sleepers: AtomicU64,
-}
+const SLEEPERS: u64 = 1;
+/// (When they overflow they change the announcements, which is no harm.)
+const RING: u64 = 2;
+const ANNOUNCEMENT: u64 = 1 << 32;
 
-/// What one who waits is to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Look {
-    /// A glance: it is made often.
-    Glance,
-    /// Something may have been lost with a death: look for that, too.
-    Round,
-}
+/// All zeroes is one on which nobody sleeps.
+#[derive(Debug)]
+pub(super) struct Bell(pub(super) AtomicU64);
+
+/// The bell as it was after an announcement.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Heard(u64);
 
 impl Bell {
-    pub(crate) fn new() -> Bell {
-        Bell { word: AtomicU64::new(0), sleepers: AtomicU64::new(0) }
-    }
-
-    /// To be called after something was made true, by a sequentially consistent write.
+    /// Wakes so many, if somebody may be asleep. Called by who has brought something for so many, with a `SeqCst`
+    /// write.
     #[inline]
-    pub(crate) fn ring(&self) {
-        if self.sleepers.load(SeqCst) != 0 {
-            self.ring_for_sleepers();
+    pub(super) fn ring(&self, many: usize) {
+        if self.0.load(SeqCst) & SLEEPERS != 0 {
+            self.wake(many);
         }
     }
 
-    /// Whether anybody sleeps, or is about to.
-    #[inline]
-    pub(crate) fn is_awaited(&self) -> bool {
-        self.sleepers.load(SeqCst) != 0
-    }
-
     #[cold]
-    fn ring_for_sleepers(&self) {
-        let seen = self.word.load(SeqCst);
+    fn wake(&self, many: usize) {
         // ring
-        if seen & 1 == 0 && self.word.compare_exchange(seen, seen + 1, SeqCst, SeqCst).is_ok() {
-            futex::wake(&self.word, 1);
+        let rung = self.0.fetch_add(RING, SeqCst).wrapping_add(RING);
+        if futex::wake(&self.0, many as i32) < many as u32 {
+            // quiet
+            let _ = self.0.compare_exchange(rung, rung & !SLEEPERS, SeqCst, Relaxed);
         }
     }
 
-    /// Wakes all who sleep.
-    pub(crate) fn alarm(&self) {
-        // alarm
-        self.word.fetch_add(2, SeqCst);
-        futex::wake(&self.word, i32::MAX);
-    }
-
-    /// Asks `look` until it answers, at most until the deadline. Who has slept rings for the next if there is `more`.
-    pub(crate) fn wait<T>(
-        &self,
-        spin: &Spin,
-        deadline: Deadline,
-        mut look: impl FnMut(Look) -> Option<T>,
-        more: impl Fn() -> bool,
-    ) -> Option<T> {
-        let mut found = None;
-        if spin.until(|| {
-            found = look(Look::Glance);
-            found.is_some()
-        }) {
-            return found;
-        }
-        self.sleepers.fetch_add(1, SeqCst);
-        let found = self.sleep(deadline, look);
-        self.sleepers.fetch_sub(1, SeqCst);
-        // It may have been rung for this one, which leaves.
-        self.hear();
-        if more() {
-            self.ring();
-        }
-        found
-    }
-
-    #[cold]
-    fn sleep<T>(&self, deadline: Deadline, mut look: impl FnMut(Look) -> Option<T>) -> Option<T> {
-        let mut slice = Slice::first();
-        let mut look_round = deadline.at_most(slice.next());
-        let mut how = Look::Glance;
+    /// From now on it is rung for the caller, who has to look once more before he sleeps, with `SeqCst` reads.
+    pub(super) fn announce(&self) -> Heard {
+        let mut seen = self.0.load(Relaxed);
         loop {
-            let even = self.hear();
-            if let Some(found) = look(how) {
-                return Some(found);
-            }
-            if how == Look::Round && deadline.has_passed() {
-                return None;
-            }
-            let waited = futex::wait(&self.word, even, look_round);
-            how = Look::Glance;
-            if waited == Wait::TimedOut || look_round.has_passed() {
-                look_round = deadline.at_most(slice.next());
-                how = Look::Round;
-            }
-        }
-    }
-
-    /// Takes note of a wake-up that is under way. The word then, which is even.
-    fn hear(&self) -> u64 {
-        let mut seen = self.word.load(SeqCst);
-        while seen & 1 == 1 {
-            // heard
-            match self.word.compare_exchange(seen, seen.wrapping_add(1), SeqCst, Relaxed) {
-                Ok(_) => return seen.wrapping_add(1),
+            let announced = (seen | SLEEPERS).wrapping_add(ANNOUNCEMENT);
+            // announce
+            match self.0.compare_exchange(seen, announced, SeqCst, Relaxed) {
+                Ok(_) => return Heard(announced),
                 Err(now) => seen = now,
             }
         }
-        seen
+    }
+
+    /// Whether it has rung since. (When the mark has gone, it has too.)
+    pub(super) fn has_rung_since(&self, heard: Heard) -> bool {
+        self.0.load(SeqCst) as u32 != heard.0 as u32
+    }
+
+    /// Sleeps until it rings, unless it has rung since, and at most until the deadline.
+    pub(super) fn sleep(&self, heard: Heard, deadline: Deadline) -> Wait {
+        futex::wait(&self.0, heard.0, deadline)
     }
 }

@@ -113,7 +113,7 @@ impl fmt::Debug for Event {
 
 #[cfg(test)]
 mod tests {
-    use super::super::flag::cleared;
+    use crate::sync::flag::cleared;
 
     #[test]
     fn the_counter_carries_over_the_mark() {

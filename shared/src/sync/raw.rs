@@ -48,7 +48,7 @@ use crate::sys::atomic::{
 };
 use crate::sys::clock::Deadline;
 use crate::sys::futex::{self, Wait};
-use crate::sys::task::Owner;
+use crate::sys::task::{Owner, Watch};
 
 const FREE: u64 = 0;
 /// Somebody sleeps, or is about to: who releases, wakes.
@@ -83,7 +83,7 @@ impl RawLock {
     /// Takes the lock if it is free, or if its owner is dead.
     #[inline]
     pub(super) fn try_lock(&self, me: Owner) -> Option<Taken> {
-        if self.take(me.to_word()) { Some(Taken::Clean) } else { self.inherit(me) }
+        if self.take(me.to_word()) { Some(Taken::Clean) } else { self.inherit(me, Owner::has_ended) }
     }
 
     /// Gives the lock back. The caller is its owner.
@@ -106,7 +106,7 @@ impl RawLock {
         if spin::until(|| self.take_if_free(me.to_word())) {
             return Some(Taken::Clean);
         }
-        let mut slice = Slice::first();
+        let (mut slice, mut watch) = (Slice::first(), Watch::default());
         let mut look_round = deadline.at_most(slice.next());
         loop {
             // retake
@@ -116,7 +116,7 @@ impl RawLock {
             let Some(seen) = self.announce() else { continue };
             let waited = futex::wait(&self.word, seen, look_round);
             if look_round.has_passed() {
-                if let Some(taken) = self.inherit(me) {
+                if let Some(taken) = self.inherit(me, |owner| watch.has_ended(owner)) {
                     return Some(taken);
                 }
                 // Leaves only who has not been woken just now: nobody goes away with a wake-up.
@@ -134,7 +134,7 @@ impl RawLock {
     /// `take` and `retake`.
     #[inline]
     fn take(&self, mine: u64) -> bool {
-        #[cfg(feature = "sabotage")]
+        #[cfg(feature = "sabotage-lock")]
         {
             // The mistake that the killer must find: for some instructions the lock is taken and nobody's.
             const TAKEN: u64 = 1 << 30;
@@ -144,7 +144,7 @@ impl RawLock {
             }
             taken
         }
-        #[cfg(not(feature = "sabotage"))]
+        #[cfg(not(feature = "sabotage-lock"))]
         self.word.compare_exchange(FREE, mine, Acquire, Relaxed).is_ok()
     }
 
@@ -166,10 +166,10 @@ impl RawLock {
 
     /// Takes the lock from an owner who has died with it.
     #[cold]
-    fn inherit(&self, me: Owner) -> Option<Taken> {
+    fn inherit(&self, me: Owner, has_ended: impl FnOnce(Owner) -> bool) -> Option<Taken> {
         let mut seen = self.word.load(Relaxed);
         let owner = Owner::in_word(seen)?;
-        if owner == me || !owner.has_ended() {
+        if owner == me || !has_ended(owner) {
             return None;
         }
         let mine = me.to_word() | SLEEPERS;

@@ -64,7 +64,7 @@ pub(crate) fn microseconds() -> u64 {
 }
 
 /// The same in milliseconds, the low 32 bits.
-pub(super) fn milliseconds() -> u32 {
+pub(crate) fn milliseconds() -> u32 {
     now().as_millis() as u32
 }
 
@@ -72,7 +72,8 @@ pub(super) fn milliseconds() -> u32 {
 pub(crate) fn sleep_until(deadline: Deadline) {
     signal::safe_point(); // Also when there is nothing to sleep.
     while !deadline.has_passed() {
-        if let Some(until) = deadline.at_most(SLICE).to_timespec() {
+        let slice = deadline.at_most(SLICE).to_timespec();
+        if let (Some(until), false) = (slice, signal::is_pending()) {
             // An interruption is no more than a reason to look round.
             let _ = clock_nanosleep(ClockId::CLOCK_MONOTONIC, ClockNanosleepFlags::TIMER_ABSTIME, &until);
         }

@@ -136,24 +136,47 @@ impl Owner {
     /// Whether this process has certainly ended, all its threads, so that it can never again touch memory.
     ///
     /// Proof and nothing less: no answer, no progress and old age prove nothing, for a stopped process
-    /// looks like that too. `pidfd_open(2)` tells whether anybody has the number and whether its holder has
-    /// ended, collected or not; `/proc/PID/stat` whether its holder is the same as then.
+    /// looks like that too.
     pub(crate) fn has_ended(self) -> bool {
-        match pidfd::open(self.pid()) {
-            Ok(process) if pidfd::has_ended(process.as_fd()) => true,
-            Ok(_) => self.is_another(),
-            Err(Errno::ESRCH) => true,
-            // The number of a thread (EINVAL, on newer kernels ENOENT): no process has it any more.
-            Err(Errno::EINVAL | Errno::ENOENT) => true,
-            // No descriptor to be had: then the calls that need none.
-            Err(_) => pidfd::has_ended_by_number(self.pid()),
-        }
+        Watch::default().has_ended(self)
     }
 
     /// Whether the number is in other hands. Where `/proc` cannot be read nobody knows: then it is not.
     fn is_another(self) -> bool {
         let start = start_time(&format!("/proc/{}/stat", self.pid()));
         self.start() != 0 && start.is_some_and(|start| start != self.start())
+    }
+}
+
+/// For one who asks about the same owner again and again: who has the number is found out once.
+#[derive(Debug, Default)]
+pub(crate) struct Watch(Option<(Owner, OwnedFd)>);
+
+impl Watch {
+    /// As [`Owner::has_ended`].
+    ///
+    /// `pidfd_open(2)` tells whether anybody has the number and whether its holder has ended, collected or not;
+    /// `/proc/PID/stat` whether its holder is the same as then. If it is, the descriptor means the owner for ever,
+    /// and is enough the next time.
+    pub(crate) fn has_ended(&mut self, owner: Owner) -> bool {
+        if let Some((watched, process)) = &self.0
+            && *watched == owner
+        {
+            return pidfd::has_ended(process.as_fd());
+        }
+        self.0 = None;
+        match pidfd::open(owner.pid()) {
+            Ok(process) => {
+                let ended = pidfd::has_ended(process.as_fd()) || owner.is_another();
+                self.0 = (!ended).then_some((owner, process));
+                ended
+            }
+            Err(Errno::ESRCH) => true,
+            // The number of a thread (EINVAL, on newer kernels ENOENT): no process has it any more.
+            Err(Errno::EINVAL | Errno::ENOENT) => true,
+            // No descriptor to be had: then the calls that need none.
+            Err(_) => pidfd::has_ended_by_number(owner.pid()),
+        }
     }
 }
 
