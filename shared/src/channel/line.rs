@@ -259,11 +259,19 @@ impl<'a> Line<'a> {
         Ok(())
     }
 
-    /// The item is in: anybody may have it.
+    /// Writes an item into a place that was claimed, and then it is in: anybody may have it.
     #[inline]
-    pub(super) fn commit(&self, mine: Mine<'_>) {
+    pub(super) fn write_and_commit(&self, mine: Mine<'_>, write: impl FnOnce(&Place)) {
+        let committed = Slot::Committed(mine.at).to_word();
+        if cfg!(feature = "sabotage") {
+            // The mistake that the tests must find: the item may be taken before it is written.
+            mine.place.word.swap(committed, SeqCst);
+            write(mine.place);
+            return;
+        }
+        write(mine.place);
         // commit
-        mine.place.word.swap(Slot::Committed(mine.at).to_word(), SeqCst);
+        mine.place.word.swap(committed, SeqCst);
     }
 
     fn abandon(&self, mine: Mine<'_>) {

@@ -131,19 +131,20 @@ impl Road {
         };
         match claimed {
             Ok(mine) => {
-                mine.place.len.store(bytes.len() as u64, Relaxed);
-                mine.place.deliveries.store(0, Relaxed);
-                match block {
-                    None => {
-                        mine.place.block.store(0, Relaxed);
-                        mine.place.write(bytes);
+                self.line().write_and_commit(mine, |place| {
+                    place.len.store(bytes.len() as u64, Relaxed);
+                    place.deliveries.store(0, Relaxed);
+                    match block {
+                        None => {
+                            place.block.store(0, Relaxed);
+                            place.write(bytes);
+                        }
+                        Some(block) => {
+                            self.blocks.link(block, Block::Item(mine.at));
+                            place.block.store(u64::from(block.number()) + 1, Relaxed);
+                        }
                     }
-                    Some(block) => {
-                        self.blocks.link(block, Block::Item(mine.at));
-                        mine.place.block.store(u64::from(block.number()) + 1, Relaxed);
-                    }
-                }
-                self.line().commit(mine);
+                });
                 self.shared.items.ring();
                 Ok(())
             }
@@ -151,6 +152,11 @@ impl Road {
                 if let Some(block) = block {
                     self.blocks.release(block, Block::Owned(me), bytes.len());
                     self.blocks.trim(me);
+                }
+                if error == NotPut::Closed {
+                    // Who saw the claim has gone to sleep again, and nothing will come of it.
+                    self.shared.items.alarm();
+                    self.shared.done.alarm();
                 }
                 Err(error)
             }
