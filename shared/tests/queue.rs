@@ -265,7 +265,7 @@ fn que_17_closing_twice_is_fine() {
 }
 
 fn que_19_a_queue_among_other_values() {
-    let nested = vec![("first", Queue::new()), ("second", Queue::new())];
+    let nested = [("first", Queue::new()), ("second", Queue::new())];
     process::scope(|s| s.spawn(|| nested[1].1.put(7).unwrap()).join().unwrap());
     assert_eq!((nested[0].1.try_get(), nested[1].1.get()), (Err(TryGetError::Empty), Ok(7)));
     assert_ne!(nested[0].1.id(), nested[1].1.id());

@@ -263,7 +263,7 @@ impl<'a> Line<'a> {
     #[inline]
     pub(super) fn write_and_commit(&self, mine: Mine<'_>, write: impl FnOnce(&Place)) {
         let committed = Slot::Committed(mine.at).to_word();
-        if cfg!(feature = "sabotage") {
+        if cfg!(feature = "sabotage-queue") {
             // The mistake that the tests must find: the item may be taken before it is written.
             mine.place.word.swap(committed, SeqCst);
             write(mine.place);
