@@ -97,6 +97,8 @@ pub(super) struct Line<'a> {
     pub(super) blocks: &'a Blocks,
     /// How many may be in it.
     pub(super) bound: u64,
+    /// The head, when this handle last looked. (Every consumer writes there: who has to look takes the cache line away.)
+    pub(super) known_head: &'a AtomicU64,
 }
 
 /// Somebody scribbled over the words.
@@ -234,7 +236,12 @@ impl<'a> Line<'a> {
     /// Whether the line may grow to this position.
     #[inline]
     pub(super) fn has_room(&self, at: u64) -> Result<bool, Corrupt> {
-        Ok(at.saturating_sub(self.hints.head.0.load(SeqCst)) < self.bound || self.has_room_after_all(at)?)
+        if at.saturating_sub(self.known_head.load(Relaxed)) < self.bound {
+            return Ok(true);
+        }
+        let head = self.hints.head.0.load(SeqCst);
+        self.known_head.store(head, Relaxed);
+        Ok(at.saturating_sub(head) < self.bound || self.has_room_after_all(at)?)
     }
 
     /// Finds memory for a chunk. Of several who do so at the same time, one is heard.

@@ -15,6 +15,9 @@ use std::time::Duration;
 /// Of a shorter queue, producers are told of each place that becomes free.
 const SHORT: u64 = 16;
 
+/// How often one who waits lets others run before he spins.
+const YIELDS: u32 = 4;
+
 /// For so long a call that does not wait waits for an item that is being written.
 const WRITING: Duration = Duration::from_millis(2);
 
@@ -33,10 +36,21 @@ pub(super) struct Road {
     shared: Segment<Shared>,
     blocks: Blocks,
     bound: Option<u64>,
+    known_head: Own,
     id: u64,
     getting: Spin,
     putting: Spin,
     joining: Spin,
+}
+
+/// A number of one handle, on a cache line of its own.
+#[repr(align(128))]
+struct Own(AtomicU64);
+
+impl Clone for Own {
+    fn clone(&self) -> Own {
+        Own(AtomicU64::new(self.0.load(Relaxed)))
+    }
 }
 
 /// How long a call may take.
@@ -92,20 +106,19 @@ impl Road {
     pub(super) fn new(bound: Option<u64>) -> Result<Road, Errno> {
         let shared = Segment::new(Shared::empty())?;
         let blocks = Blocks::new()?;
-        Ok(Road {
-            shared,
-            blocks,
-            bound,
-            id: super::number(),
-            getting: Spin::new(),
-            putting: Spin::new(),
-            joining: Spin::new(),
-        })
+        let known_head = Own(AtomicU64::new(0));
+        let (getting, putting, joining) = (Spin::new(), Spin::new(), Spin::new());
+        Ok(Road { shared, blocks, bound, known_head, id: super::number(), getting, putting, joining })
     }
 
     #[inline]
     fn line(&self) -> Line<'_> {
-        Line { hints: &self.shared.hints, blocks: &self.blocks, bound: self.bound.unwrap_or(u64::MAX) }
+        Line {
+            hints: &self.shared.hints,
+            blocks: &self.blocks,
+            bound: self.bound.unwrap_or(u64::MAX),
+            known_head: &self.known_head.0,
+        }
     }
 
     pub(super) fn id(&self) -> u64 {
@@ -189,6 +202,9 @@ impl Road {
             // There may be room that the dead take up.
             Patience::None => look(Look::Round),
             Patience::Until(deadline) => {
+                if let Some(claimed) = soon(|| look(Look::Glance)) {
+                    return claimed;
+                }
                 let more = || line.about() < line.bound;
                 self.shared.room.wait(&self.putting, deadline, look, more)
             }
@@ -242,6 +258,9 @@ impl Road {
         match patience {
             Patience::None => self.take_at_once(look),
             Patience::Until(deadline) => {
+                if let Some(taken) = soon(|| look(Look::Glance)) {
+                    return taken;
+                }
                 self.shared.items.wait(&self.getting, deadline, look, || line.has_more())
             }
         }
@@ -384,6 +403,16 @@ impl Road {
     pub(super) fn is_full(&self) -> bool {
         !self.line().is_closed_now() && self.line().is_full().unwrap_or(false)
     }
+}
+
+/// Lets others run, some times, and looks. In a stream more than one item or place is there then; and who looks all
+/// the time takes the cache line from the very process for which he waits.
+#[inline]
+fn soon<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    (0..YIELDS).find_map(|_| {
+        thread::yield_now();
+        look()
+    })
 }
 
 /// The block in which a held item lies, if it does.
