@@ -9,14 +9,16 @@ use crate::sys::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::sys::clock::Deadline;
 use crate::sys::task::Owner;
 use nix::errno::Errno;
+use std::hint;
 use std::thread;
 use std::time::Duration;
 
 /// Of a shorter queue, producers are told of each place that becomes free.
 const SHORT: u64 = 16;
 
-/// How often one who waits lets others run before he spins.
+/// How often one who waits lets others run before he spins, and how many `pause` instructions he rests each time.
 const YIELDS: u32 = 4;
+const PAUSES: u32 = 80;
 
 /// For so long a call that does not wait waits for an item that is being written.
 const WRITING: Duration = Duration::from_millis(2);
@@ -410,6 +412,9 @@ impl Road {
 #[inline]
 fn soon<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
     (0..YIELDS).find_map(|_| {
+        for _ in 0..PAUSES {
+            hint::spin_loop();
+        }
         thread::yield_now();
         look()
     })
