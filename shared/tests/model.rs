@@ -8,6 +8,7 @@ mod sys;
 
 #[path = "../src/sync"]
 mod sync {
+    #[allow(dead_code)] // Not every consumer is told of room.
     mod awaited;
     mod bell;
     mod flag;
@@ -71,6 +72,7 @@ mod sync {
 
 /// The words of a queue as they are, and as much memory as a model needs.
 #[path = "../src/memory"]
+#[allow(dead_code)] // Some is for what the models leave out: bytes, and blocks for them.
 mod memory {
     pub(crate) mod ring;
 
@@ -150,6 +152,7 @@ mod memory {
 }
 
 #[path = "../src/channel"]
+#[allow(dead_code)] // As above, and for closing at once and joining.
 mod channel {
     mod count;
     mod line;

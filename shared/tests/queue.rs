@@ -314,7 +314,7 @@ fn a_blocked_producer_goes_on_when_there_is_room() {
 fn a_lack_of_memory_is_an_error_of_that_put() {
     let queue = Queue::<()>::new();
     queue.put_bytes(b"small").unwrap();
-    let large = vec![7; 1 << 30];
+    let large = vec![7; 130 << 20];
     (0..3).for_each(|_| queue.put_bytes(&large).unwrap());
     assert!(
         matches!(queue.put_bytes(&large), Err(PutError::NoMemory((), _))),

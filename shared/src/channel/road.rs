@@ -2,7 +2,7 @@
 
 use super::line::{Corrupt, Hints, Line, Mine, NoClaim, NoItem};
 use crate::memory::blocks::{BlockId, Blocks, INLINE};
-use crate::memory::ring::{Block, Hold, Slot};
+use crate::memory::ring::{Block, Hold};
 use crate::memory::segment::Segment;
 use crate::sync::{Awaited, Look, Spin};
 use crate::sys::atomic::{AtomicU64, Ordering::Relaxed};
@@ -25,24 +25,24 @@ const WRITING: Duration = Duration::from_millis(2);
 
 /// What the processes share, beside the memory for items. All zeroes is an empty queue.
 #[repr(C)]
-struct Shared {
-    hints: Hints,
-    items: Awaited,
-    room: Awaited,
-    done: Awaited,
+pub(super) struct Shared {
+    pub(super) hints: Hints,
+    pub(super) items: Awaited,
+    pub(super) room: Awaited,
+    pub(super) done: Awaited,
 }
 
 /// One handle.
 #[derive(Clone)]
 pub(super) struct Road {
-    shared: Segment<Shared>,
-    blocks: Blocks,
+    pub(super) shared: Segment<Shared>,
+    pub(super) blocks: Blocks,
     bound: Option<u64>,
     known_head: Own,
     id: u64,
     getting: Spin,
     putting: Spin,
-    joining: Spin,
+    pub(super) joining: Spin,
 }
 
 /// A number of one handle, on a cache line of its own.
@@ -114,7 +114,7 @@ impl Road {
     }
 
     #[inline]
-    fn line(&self) -> Line<'_> {
+    pub(super) fn line(&self) -> Line<'_> {
         Line {
             hints: &self.shared.hints,
             blocks: &self.blocks,
@@ -301,99 +301,6 @@ impl Road {
         }
     }
 
-    /// The item that this process holds for this reason is over. `false`: it holds none there.
-    #[inline]
-    pub(super) fn finish(&self, mine: Mine<'_>, hold: Hold) -> bool {
-        let me = Owner::current();
-        let (block, len) = (block_of(mine), mine.place.len.load(Relaxed) as usize);
-        if !self.line().finish(mine, Slot::Held(me, hold).to_word(), block, len) {
-            return false;
-        }
-        if (block.is_some() || self.blocks.has_many_chunks()) && self.line().about() == 0 {
-            self.blocks.trim_if_idle(me);
-        }
-        if self.shared.done.is_awaited() && self.line().is_all_done() != Ok(false) {
-            self.shared.done.ring();
-        }
-        true
-    }
-
-    /// The same, of the item at this position.
-    pub(super) fn finish_at(&self, at: u64, hold: Hold) {
-        if let Some(mine) = self.line().held(at, Slot::Held(Owner::current(), hold).to_word()) {
-            self.finish(mine, hold);
-        }
-    }
-
-    /// The item at this position, which this process leased, goes to the next consumer.
-    pub(super) fn put_back(&self, at: u64) {
-        let word = Slot::Held(Owner::current(), Hold::Leased).to_word();
-        if let Some(mine) = self.line().held(at, word) {
-            self.line().put_back(at, mine.place, word);
-            if self.line().is_closed_now() {
-                let _ = self.drain();
-            }
-            self.shared.items.ring();
-        }
-    }
-
-    /// Finishes the oldest item that this process got. `false`: there is none.
-    pub(super) fn finish_oldest(&self, from: &AtomicU64) -> Result<bool, Corrupt> {
-        let word = Slot::Held(Owner::current(), Hold::Got).to_word();
-        // Another thread may be faster: then the next.
-        while let Some(mine) = self.line().find(word, from.load(Relaxed))? {
-            from.fetch_max(mine.at, Relaxed);
-            if self.finish(mine, Hold::Got) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    /// Waits until all that was put is over. `Ok(false)`: not by the deadline.
-    pub(super) fn join(&self, deadline: Deadline) -> Result<bool, Corrupt> {
-        let line = self.line();
-        let look = |how| {
-            if how == Look::Round
-                && let Err(corrupt) = line.sweep()
-            {
-                return Some(Err(corrupt));
-            }
-            if line.is_closed_now() {
-                let _ = self.drain();
-            }
-            match line.is_all_done() {
-                Ok(false) => None,
-                other => Some(other),
-            }
-        };
-        let more = || line.is_all_done() != Ok(false);
-        self.shared.done.wait(&self.joining, deadline, look, more).unwrap_or(Ok(false))
-    }
-
-    /// Drops what is inside, of a queue that was closed so.
-    fn drain(&self) -> Result<(), NotGot> {
-        let me = Owner::current();
-        loop {
-            match self.line().take(me, Hold::Taken) {
-                Ok(mine) => self.finish(mine, Hold::Taken),
-                Err(NoItem::Corrupt) => return Err(NotGot::Corrupt),
-                Err(_) => return Ok(()),
-            };
-        }
-    }
-
-    pub(super) fn close(&self, now: bool) {
-        self.line().close(now);
-        if now {
-            // If not even this can be read, nobody else can.
-            let _ = self.drain();
-        }
-        for bell in [&self.shared.items, &self.shared.room, &self.shared.done] {
-            bell.alarm();
-        }
-    }
-
     pub(super) fn is_closed(&self) -> bool {
         self.line().is_closed()
     }
@@ -422,7 +329,7 @@ fn soon<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
 
 /// The block in which a held item lies, if it does.
 #[inline]
-fn block_of(mine: Mine<'_>) -> Option<BlockId> {
+pub(super) fn block_of(mine: Mine<'_>) -> Option<BlockId> {
     let number = mine.place.block.load(Relaxed).checked_sub(1)?;
     BlockId::checked(u32::try_from(number).ok()?)
 }
