@@ -42,7 +42,7 @@ use crate::sys::task::Owner;
 use nix::errno::Errno;
 
 /// Turns without progress after which the words cannot be right.
-pub(super) const PATIENCE: u32 = 1 << 20;
+pub(super) const PATIENCE: u32 = 1 << 17;
 
 /// A word on a cache line of its own (they come in pairs).
 #[derive(Debug)]
@@ -198,7 +198,7 @@ impl<'a> Line<'a> {
     /// Moves a hint past a position, unless it is past it already.
     #[inline]
     pub(super) fn pass(hint: &AtomicU64, at: u64) {
-        let _ = hint.compare_exchange(at, at + 1, SeqCst, Relaxed);
+        let _ = hint.compare_exchange(at, at.wrapping_add(1), SeqCst, Relaxed);
     }
 
     /// Claims the next position.

@@ -308,7 +308,7 @@ fn a_scribble_is_told() {
         let (hints, blocks, known_head) = (Hints::new(), Blocks::new(), AtomicU64::new(0));
         let (line, me) =
             (Line { hints: &hints, blocks: &blocks, bound: 9, known_head: &known_head }, Owner::new(1, 1));
-        let mine = line.claim(me).ok().expect("free");
+        let Ok(mine) = line.claim(me) else { panic!("it is free") };
         mine.place.word.store(!0, Relaxed);
         assert!(matches!(line.take(me, Hold::Taken), Err(NoItem::Corrupt)));
         assert_eq!(line.len(), Err(Corrupt));
