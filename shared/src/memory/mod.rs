@@ -1,6 +1,10 @@
 //! Bytes that several processes see: where they lie, and which types may lie there.
 
+pub(crate) mod blocks;
+mod classes;
+mod place;
 pub(crate) mod plain;
+pub(crate) mod ring;
 pub(crate) mod segment;
 mod shared;
 

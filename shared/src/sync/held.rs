@@ -26,13 +26,13 @@ impl Drop for AtEnd {
 
 /// Counts one more until [`one_less`](Held::one_less). It stays on its thread, and every guard contains one.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(crate) struct Held {
     on_this_thread: PhantomData<*const ()>,
 }
 
 impl Held {
     #[inline]
-    pub(super) fn one_more() -> Held {
+    pub(crate) fn one_more() -> Held {
         match HELD.get() {
             NEW => Held::first(),
             held => HELD.set(held + 1),
@@ -50,7 +50,7 @@ impl Held {
     /// A guard calls it just before it gives its lock back: a store after that would hold up the next lock
     /// operation of this thread, which must wait for it to reach the cache.
     #[inline]
-    pub(super) fn one_less(&self) {
+    pub(crate) fn one_less(&self) {
         HELD.set(HELD.get() - 1);
     }
 }

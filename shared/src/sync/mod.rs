@@ -1,6 +1,7 @@
 //! Primitives that order what processes do: shared among those that this process forks, and among
 //! its threads.
 
+mod awaited;
 mod barrier;
 mod bell;
 mod condition;
@@ -20,12 +21,14 @@ mod slots;
 mod spin;
 mod waiters;
 
+pub(crate) use awaited::{Awaited, Look};
 pub use barrier::{Barrier, BarrierWaitResult, BrokenBarrier, BrokenCause};
 pub use condition::{Condition, Guard, WaitTimeoutResult};
 pub use event::Event;
-pub(crate) use held::guards_held;
+pub(crate) use held::{Held, guards_held};
 pub use lock::{Lock, LockGuard};
 pub use poison::{Cause, LockTimeoutError, Poisoned, TryLockError};
 pub use pool::{Permit, ReleaseError};
 pub use reentrant::{ReentrantLock, ReentrantLockGuard};
 pub use semaphore::{BoundedSemaphore, Semaphore};
+pub(crate) use spin::Spin;

@@ -58,6 +58,11 @@ fn now() -> Duration {
     clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from)
 }
 
+/// The same in microseconds.
+pub(crate) fn microseconds() -> u64 {
+    now().as_micros() as u64
+}
+
 /// The same in milliseconds, the low 32 bits.
 pub(crate) fn milliseconds() -> u32 {
     now().as_millis() as u32

@@ -64,6 +64,19 @@ impl Mapping {
         }
     }
 
+    /// `madvise(MADV_POPULATE_WRITE)`: sees to it that a part of a mapping has memory. What it holds stays.
+    ///
+    /// `start` and `len` are those of whole pages inside a mapping.
+    pub(crate) fn fill(start: *mut u8, len: usize) -> Result<(), Errno> {
+        let start = NonNull::new(start).ok_or(Errno::EFAULT)?;
+        // SAFETY: it changes nothing but that the pages are there.
+        match unsafe { madvise(start.cast(), len, MmapAdvise::MADV_POPULATE_WRITE) } {
+            // A kernel before 5.14 does not know the advice: the pages come when they are touched.
+            Err(Errno::EINVAL) => Ok(()),
+            done => done,
+        }
+    }
+
     /// `madvise(2)` for the first `len` bytes.
     fn advise(&self, advice: MmapAdvise, len: usize) -> Result<(), Errno> {
         // SAFETY: the range is ours. The pieces of advice that this file gives never take away what is

@@ -117,3 +117,31 @@ pub(crate) fn next_pid(from: &mut impl std::io::BufRead) -> u32 {
 pub(crate) fn lines(stdout: Option<ChildStdout>) -> std::io::BufReader<ChildStdout> {
     std::io::BufReader::new(stdout.expect("piped"))
 }
+
+/// The pages of this process's shared mappings without a file that have memory, whoever touched them: `mincore(2)`
+/// says so of each.
+#[allow(unsafe_code)]
+pub(crate) fn shared_pages() -> Vec<usize> {
+    use nix::libc;
+    const PAGE: usize = 4096;
+    let text = fs::read_to_string("/proc/self/maps").expect("/proc");
+    let mut found = Vec::new();
+    for line in text.lines().filter(|line| line.contains("/dev/zero")) {
+        let (from, to) =
+            line.split_whitespace().next().and_then(|range| range.split_once('-')).expect("a range");
+        let address = |text| usize::from_str_radix(text, 16).expect("hexadecimal");
+        let (from, len) = (address(from), address(to) - address(from));
+        let mut pages = vec![0_u8; len.div_ceil(PAGE)];
+        // SAFETY: the kernel writes a byte for each page of the range, and there are so many.
+        let asked = unsafe { libc::mincore(from as *mut libc::c_void, len, pages.as_mut_ptr()) };
+        assert_eq!(asked, 0, "mincore");
+        let there = pages.iter().enumerate().filter(|(_, page)| **page & 1 == 1);
+        found.extend(there.map(|(n, _)| from + n * PAGE));
+    }
+    found
+}
+
+/// How many bytes they are.
+pub(crate) fn shared_memory() -> usize {
+    shared_pages().len() * 4096
+}
