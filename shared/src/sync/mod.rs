@@ -15,4 +15,7 @@ pub use event::Event;
 pub(crate) use held::guards_held;
 pub use lock::{Lock, LockGuard};
 pub use poison::{Cause, LockTimeoutError, Poisoned, TryLockError};
+pub(crate) use raw::RawLock;
 pub use reentrant::{ReentrantLock, ReentrantLockGuard};
+pub(crate) use slice::Slice;
+pub(crate) use spin::Spin;

@@ -65,7 +65,7 @@ fn count_cpus() {
 ///
 /// It is part of the handle, not of what is shared: each process, and each object, has waits of its own.
 #[derive(Debug)]
-pub(super) struct Spin {
+pub(crate) struct Spin {
     /// For how many waits it rests.
     rest: AtomicU32,
     /// The rest after the next failure will be 2 to the power of it.
@@ -73,14 +73,14 @@ pub(super) struct Spin {
 }
 
 impl Spin {
-    pub(super) const fn new() -> Spin {
+    pub(crate) const fn new() -> Spin {
         Spin { rest: AtomicU32::new(0), failures: AtomicU32::new(0) }
     }
 
     /// Looks until `there` says yes, for a moment, unless that is known to be in vain. `false` if it never did:
     /// sleep then.
     #[inline]
-    pub(super) fn until(&self, mut there: impl FnMut() -> bool) -> bool {
+    pub(crate) fn until(&self, mut there: impl FnMut() -> bool) -> bool {
         let rest = self.rest.load(Relaxed);
         if rest != 0 {
             self.rest.store(rest - 1, Relaxed);

@@ -1,0 +1,356 @@
+//! One end of a connection in one process: sending and receiving bytes, asleep if need be.
+
+use super::asleep::Asleep;
+use super::presence::Presence;
+use super::road::{Broken, Road};
+use crate::memory::segment::Segment;
+use crate::memory::stream::Corrupt;
+use crate::sync::{RawLock, Slice, Spin};
+use crate::sys::clock::{self, Deadline};
+use crate::sys::doorbell::{self, Doorbell, Sleeper, Woken};
+use crate::sys::task::Owner;
+use nix::errno::Errno;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst, compiler_fence, fence};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// How long to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// Not at all.
+    None,
+    /// Until then.
+    Until(Deadline),
+}
+
+/// Why no bytes were received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Missed {
+    NotYet,
+    Closed,
+    Broken(Broken),
+}
+
+impl From<Broken> for Missed {
+    fn from(broken: Broken) -> Missed {
+        Missed::Broken(broken)
+    }
+}
+
+/// Why bytes were not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    Closed,
+    Corrupt,
+}
+
+impl From<Corrupt> for Refused {
+    fn from(_: Corrupt) -> Refused {
+        Refused::Corrupt
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct End {
+    pub(super) id: u64,
+    pub(super) presence: Arc<Presence>,
+    outgoing: Option<Segment<Road>>,
+    incoming: Option<Segment<Road>>,
+    /// Rung by the peer when something has come, or when there is room again.
+    bell: Arc<Doorbell>,
+    peers_bell: Arc<Doorbell>,
+    /// Ends with the last process that has the other end.
+    peer: OwnedFd,
+    spin: Spin,
+    spin_for_room: Spin,
+    receiver: Bed,
+    sender: Bed,
+    /// When it last looked whether the peer is there, and how many had left it.
+    looked: AtomicU32,
+    left: AtomicU64,
+}
+
+/// What wakes a sleeper.
+pub(super) const RUNG: u64 = 0;
+pub(super) const PEER_GONE: u64 = 1;
+
+/// Two ends with these roads: the first sends on the first.
+pub(super) fn pair(
+    there: Option<Segment<Road>>,
+    back: Option<Segment<Road>>,
+) -> Result<(Arc<End>, Arc<End>), Errno> {
+    let bells = (Arc::new(Doorbell::new()?), Arc::new(Doorbell::new()?));
+    let ((life, watch), (other_life, other_watch)) = (doorbell::life()?, doorbell::life()?);
+    let end = |life, peer, outgoing, incoming, bell, peers_bell| {
+        let id = number();
+        Arc::new(End {
+            id,
+            presence: Presence::new(id, life),
+            outgoing,
+            incoming,
+            bell,
+            peers_bell,
+            peer,
+            spin: Spin::new(),
+            spin_for_room: Spin::new(),
+            receiver: Bed::default(),
+            sender: Bed::default(),
+            looked: AtomicU32::new(0),
+            left: AtomicU64::new(0),
+        })
+    };
+    let first = end(life, other_watch, there.clone(), back.clone(), bells.0.clone(), bells.1.clone());
+    let second = end(other_life, watch, back, there, bells.1, bells.0);
+    Ok((first, second))
+}
+
+/// A number that no other end has, in no process that lives.
+fn number() -> u64 {
+    static MADE: AtomicU32 = AtomicU32::new(0);
+    u64::from(std::process::id()) << 32 | u64::from(MADE.fetch_add(1, Relaxed).wrapping_add(1))
+}
+
+impl End {
+    /// Sends a message, waiting for room as long as it takes.
+    #[inline]
+    pub(super) fn send(&self, message: &[u8]) -> Result<(), Refused> {
+        let Some(road) = self.outgoing.as_deref() else { return Err(Refused::Closed) };
+        if self.seems_deserted(road) && self.is_deserted() || road.is_over() {
+            return Err(Refused::Closed);
+        }
+        // It waits for ever, so it gets it.
+        road.sending.0.lock(Owner::current(), Deadline::NEVER);
+        let _unlocked = Unlock(&road.sending.0);
+        let sent = road.send(message, || self.wait_for_room(road), || self.wake_receiver(road));
+        drop(_unlocked);
+        fence_after_release();
+        self.wake_receiver(road);
+        sent
+    }
+
+    /// Receives a message of at most `most` bytes.
+    #[inline]
+    pub(super) fn receive(&self, message: &mut Vec<u8>, most: u64, patience: Patience) -> Result<(), Missed> {
+        let Some(road) = self.incoming.as_deref() else { return Err(Missed::Closed) };
+        let me = Owner::current();
+        let locked = match patience {
+            Patience::None => road.receiving.0.try_lock(me),
+            Patience::Until(deadline) => road.receiving.0.lock(me, deadline),
+        };
+        // Somebody else waits for the same, or is just taking it.
+        locked.ok_or(Missed::NotYet)?;
+        let unlock = Unlock(&road.receiving.0);
+        if road.is_over() {
+            return Err(Missed::Closed);
+        }
+        let wait_for_data = |begun| {
+            // What has begun is taken to its end.
+            let patience = if begun { Patience::Until(Deadline::NEVER) } else { patience };
+            match self.wait_for_data(road, patience) {
+                Err(Missed::Closed) if begun => Err(Missed::Broken(Broken::Torn)),
+                waited => waited,
+            }
+        };
+        let received = road.receive(message, most, wait_for_data, || self.wake_sender(road));
+        if let Err(Missed::Closed | Missed::Broken(Broken::TooLong(_))) = received {
+            road.end();
+            self.peers_bell.ring();
+        }
+        drop(unlock);
+        fence_after_release();
+        self.wake_sender(road);
+        received
+    }
+
+    /// Whether a receiver would not have to wait, because there is something or because there never will be.
+    pub(super) fn is_ready(&self) -> bool {
+        self.incoming.as_deref().is_none_or(|road| !road.is_empty() || road.is_over() || self.is_deserted())
+    }
+
+    /// Announces a sleeper that waits until the end is ready.
+    pub(super) fn announce(&self) -> Option<Announced<'_>> {
+        let asleep = &self.incoming.as_deref()?.for_data.0;
+        Some(Announced { asleep, number: asleep.announce() })
+    }
+
+    /// Who sleeps by this will wake when the end may be ready.
+    pub(super) fn wakes(&self, sleeper: &Sleeper, rung: u64, deserted: u64) -> Result<(), Errno> {
+        sleeper.hear(&self.bell, rung)?;
+        sleeper.watch(self.peer.as_fd(), deserted)
+    }
+
+    pub(super) fn peer(&self) -> BorrowedFd<'_> {
+        self.peer.as_fd()
+    }
+
+    /// One handle less in this process.
+    pub(super) fn let_go(&self) {
+        if self.presence.one_less()
+            && let Some(road) = &self.incoming
+        {
+            // Who sends looks after us the next time.
+            road.news.0.left.fetch_add(1, Relaxed);
+        }
+    }
+
+    #[inline]
+    fn wake_receiver(&self, road: &Road) {
+        road.for_data.0.wake(|| self.peers_bell.ring());
+    }
+
+    #[inline]
+    fn wake_sender(&self, road: &Road) {
+        if road.for_room.0.is_marked() && road.has_room() {
+            road.for_room.0.wake(|| self.peers_bell.ring());
+        }
+    }
+
+    /// Whether it is time to look after the peer: somebody has left it, or some milliseconds have passed.
+    #[inline]
+    fn seems_deserted(&self, road: &Road) -> bool {
+        let (left, now) = (road.news.0.left.load(Relaxed), clock::tick());
+        let news = left != self.left.load(Relaxed) || now != self.looked.load(Relaxed);
+        if news {
+            self.left.store(left, Relaxed);
+            self.looked.store(now, Relaxed);
+        }
+        news
+    }
+
+    /// Whether nobody has the other end any more: then it stays so.
+    fn is_deserted(&self) -> bool {
+        doorbell::has_ended(self.peer.as_fd())
+    }
+
+    #[cold]
+    fn wait_for_room(&self, road: &Road) -> Result<(), Refused> {
+        let there = || road.has_room() || road.is_over();
+        let waited = self.wait(&road.for_room.0, &self.sender, &self.spin_for_room, Deadline::NEVER, there);
+        if road.is_over() || waited == Waited::Deserted { Err(Refused::Closed) } else { Ok(()) }
+    }
+
+    #[inline]
+    fn wait_for_data(&self, road: &Road, patience: Patience) -> Result<(), Missed> {
+        let there = || !road.is_empty();
+        let waited = match patience {
+            Patience::None => self.look(there),
+            Patience::Until(deadline) => {
+                self.wait(&road.for_data.0, &self.receiver, &self.spin, deadline, there)
+            }
+        };
+        match waited {
+            Waited::There => Ok(()),
+            Waited::InVain => Err(Missed::NotYet),
+            Waited::Deserted => Err(Missed::Closed),
+        }
+    }
+
+    fn look(&self, there: impl Fn() -> bool) -> Waited {
+        let deserted = self.is_deserted();
+        // Once more, for what the last of them sent before it left.
+        match (there(), deserted) {
+            (true, _) => Waited::There,
+            (false, true) => Waited::Deserted,
+            (false, false) => Waited::InVain,
+        }
+    }
+
+    /// Waits until something is there, awake and then asleep.
+    #[inline]
+    fn wait(
+        &self,
+        asleep: &Asleep,
+        bed: &Bed,
+        spin: &Spin,
+        deadline: Deadline,
+        there: impl Fn() -> bool,
+    ) -> Waited {
+        if spin.until(&there) { Waited::There } else { self.sleep(asleep, bed, deadline, &there) }
+    }
+
+    #[cold]
+    fn sleep(&self, asleep: &Asleep, bed: &Bed, deadline: Deadline, there: &dyn Fn() -> bool) -> Waited {
+        let mut slice = Slice::first();
+        loop {
+            let announced = Announced { asleep, number: asleep.announce() };
+            if there() {
+                announced.withdraw();
+                return Waited::There;
+            }
+            let woken = bed.sleep(self, deadline.at_most(slice.next()));
+            if there() {
+                return Waited::There;
+            }
+            if woken.by == Some(PEER_GONE) {
+                return self.look(there);
+            }
+            if deadline.has_passed() {
+                return self.look(there);
+            }
+        }
+    }
+}
+
+/// How a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waited {
+    There,
+    InVain,
+    Deserted,
+}
+
+/// A sleeper that has announced himself.
+#[derive(Debug)]
+pub(super) struct Announced<'a> {
+    asleep: &'a Asleep,
+    number: u64,
+}
+
+impl Announced<'_> {
+    /// He does not sleep after all.
+    pub(super) fn withdraw(self) {
+        self.asleep.withdraw(self.number);
+    }
+}
+
+/// Where the one process sleeps that may: made when it is first needed, and anew after a fork, since a copy
+/// would share its rings with the original.
+#[derive(Debug, Default)]
+struct Bed(Mutex<Option<(Owner, Sleeper)>>);
+
+impl Bed {
+    fn sleep(&self, end: &End, deadline: Deadline) -> Woken {
+        let mut bed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let me = Owner::current();
+        if bed.as_ref().is_none_or(|(owner, _)| *owner != me) {
+            let made =
+                Sleeper::new().and_then(|sleeper| end.wakes(&sleeper, RUNG, PEER_GONE).map(|()| sleeper));
+            *bed = made.ok().map(|sleeper| (me, sleeper));
+        }
+        match &*bed {
+            Some((_, sleeper)) => sleeper.sleep(deadline),
+            // No descriptor to be had.
+            None => {
+                let dozed = doorbell::doze(end.peer(), deadline);
+                Woken { by: dozed.by.map(|_| PEER_GONE), ..dozed }
+            }
+        }
+    }
+}
+
+/// Gives a lock back, also if what it guards panics for want of memory.
+struct Unlock<'a>(&'a RawLock);
+
+impl Drop for Unlock<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.unlock();
+    }
+}
+
+/// A full fence, between the release of a lock and the look for sleepers. Where the release is an instruction that
+/// is a full fence itself, only the compiler must be told.
+#[inline]
+fn fence_after_release() {
+    if cfg!(target_arch = "x86_64") { compiler_fence(SeqCst) } else { fence(SeqCst) }
+}

@@ -1,0 +1,102 @@
+//! Waiting for several things at once.
+
+use super::connection::Connection;
+use super::end::End;
+use super::message::Message;
+use crate::sync::Slice;
+use crate::sys::clock::Deadline;
+use crate::sys::doorbell::Sleeper;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::fmt::Debug;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
+
+/// What [`wait`] can wait for: connections, and descriptors that become readable, such as the end of a process
+/// ([`JoinHandle`](crate::process::JoinHandle)).
+pub trait Waitable {
+    /// What is waited for.
+    #[doc(hidden)]
+    fn awaited(&self) -> Awaited<'_>;
+}
+
+/// What is waited for.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Awaited<'a>(Kind<'a>);
+
+#[derive(Debug)]
+enum Kind<'a> {
+    End(&'a End),
+    Readable(BorrowedFd<'a>),
+}
+
+impl<S, R: Message> Waitable for Connection<S, R> {
+    fn awaited(&self) -> Awaited<'_> {
+        Awaited(Kind::End(&self.end))
+    }
+}
+
+impl<'a> Awaited<'a> {
+    /// A descriptor that will be readable.
+    pub(crate) fn readable(fd: BorrowedFd<'a>) -> Awaited<'a> {
+        Awaited(Kind::Readable(fd))
+    }
+
+    fn is_ready(&self) -> bool {
+        match &self.0 {
+            Kind::End(end) => end.is_ready(),
+            Kind::Readable(fd) => {
+                poll(&mut [PollFd::new(*fd, PollFlags::POLLIN)], PollTimeout::ZERO) == Ok(1)
+            }
+        }
+    }
+
+    fn wakes(&self, sleeper: &Sleeper) -> Result<(), Errno> {
+        let added = match &self.0 {
+            Kind::End(end) => end.wakes(sleeper, 0, 0),
+            Kind::Readable(fd) => sleeper.watch(fd.as_fd(), 0),
+        };
+        // Named twice, which is no harm.
+        added.or_else(|errno| if errno == Errno::EEXIST { Ok(()) } else { Err(errno) })
+    }
+}
+
+/// Waits until some of these are ready, at most `timeout`, and returns which: Python's `connection.wait`.
+pub fn wait(what: &[&dyn Waitable], timeout: Option<Duration>) -> Vec<usize> {
+    let deadline = timeout.map_or(Deadline::NEVER, Deadline::after);
+    let awaited: Vec<_> = what.iter().map(|one| one.awaited()).collect();
+    let ready = || -> Vec<usize> {
+        awaited.iter().enumerate().filter(|(_, one)| one.is_ready()).map(|(n, _)| n).collect()
+    };
+    let found = ready();
+    if !found.is_empty() || deadline.has_passed() {
+        return found;
+    }
+    let sleeper = Sleeper::new().and_then(|sleeper| {
+        awaited.iter().try_for_each(|one| one.wakes(&sleeper))?;
+        Ok(sleeper)
+    });
+    let mut slice = Slice::first();
+    loop {
+        let announced: Vec<_> = awaited
+            .iter()
+            .filter_map(|one| match one.0 {
+                Kind::End(end) => end.announce(),
+                Kind::Readable(_) => None,
+            })
+            .collect();
+        let found = ready();
+        if !found.is_empty() || deadline.has_passed() {
+            announced.into_iter().for_each(|one| one.withdraw());
+            return found;
+        }
+        match &sleeper {
+            Ok(sleeper) => {
+                sleeper.sleep(deadline.at_most(slice.next()));
+            }
+            // No descriptor to be had: look again and again.
+            Err(_) => crate::sys::clock::sleep_until(deadline.at_most(Duration::from_millis(2))),
+        }
+    }
+}
