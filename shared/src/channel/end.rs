@@ -7,11 +7,13 @@ use crate::memory::segment::Segment;
 use crate::memory::stream::Corrupt;
 use crate::sync::{RawLock, Slice, Spin};
 use crate::sys::clock::{self, Deadline};
-use crate::sys::doorbell::{self, Doorbell, Sleeper, Woken};
+use crate::sys::doorbell::{self, Doorbell, Sleeper};
 use crate::sys::task::Owner;
 use nix::errno::Errno;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst, compiler_fence, fence};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{
+    AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst, compiler_fence, fence,
+};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// How long to wait.
@@ -68,6 +70,8 @@ pub(super) struct End {
     /// When it last looked whether the peer is there, and how many had left it.
     looked: AtomicU32,
     left: AtomicU64,
+    /// What it saw then.
+    deserted: AtomicBool,
 }
 
 /// What wakes a sleeper.
@@ -97,6 +101,7 @@ pub(super) fn pair(
             sender: Bed::default(),
             looked: AtomicU32::new(0),
             left: AtomicU64::new(0),
+            deserted: AtomicBool::new(false),
         })
     };
     let first = end(life, other_watch, there.clone(), back.clone(), bells.0.clone(), bells.1.clone());
@@ -115,7 +120,8 @@ impl End {
     #[inline]
     pub(super) fn send(&self, message: &[u8]) -> Result<(), Refused> {
         let Some(road) = self.outgoing.as_deref() else { return Err(Refused::Closed) };
-        if self.seems_deserted(road) && self.is_deserted() || road.is_over() {
+        if self.deserted.load(Relaxed) || (self.may_be_deserted(road) && self.is_deserted()) || road.is_over()
+        {
             return Err(Refused::Closed);
         }
         // It waits for ever, so it gets it.
@@ -162,6 +168,12 @@ impl End {
         received
     }
 
+    /// Whether there is something to receive: a look at memory.
+    #[inline]
+    pub(super) fn has_data(&self) -> bool {
+        self.incoming.as_deref().is_some_and(|road| !road.is_empty())
+    }
+
     /// Whether a receiver would not have to wait, because there is something or because there never will be.
     pub(super) fn is_ready(&self) -> bool {
         self.incoming.as_deref().is_none_or(|road| !road.is_empty() || road.is_over() || self.is_deserted())
@@ -177,10 +189,6 @@ impl End {
     pub(super) fn wakes(&self, sleeper: &Sleeper, rung: u64, deserted: u64) -> Result<(), Errno> {
         sleeper.hear(&self.bell, rung)?;
         sleeper.watch(self.peer.as_fd(), deserted)
-    }
-
-    pub(super) fn peer(&self) -> BorrowedFd<'_> {
-        self.peer.as_fd()
     }
 
     /// One handle less in this process.
@@ -207,7 +215,7 @@ impl End {
 
     /// Whether it is time to look after the peer: somebody has left it, or some milliseconds have passed.
     #[inline]
-    fn seems_deserted(&self, road: &Road) -> bool {
+    fn may_be_deserted(&self, road: &Road) -> bool {
         let (left, now) = (road.news.0.left.load(Relaxed), clock::tick());
         let news = left != self.left.load(Relaxed) || now != self.looked.load(Relaxed);
         if news {
@@ -219,7 +227,9 @@ impl End {
 
     /// Whether nobody has the other end any more: then it stays so.
     fn is_deserted(&self) -> bool {
-        doorbell::has_ended(self.peer.as_fd())
+        let deserted = self.deserted.load(Relaxed) || doorbell::has_ended(self.peer.as_fd());
+        self.deserted.store(deserted, Relaxed);
+        deserted
     }
 
     #[cold]
@@ -281,10 +291,7 @@ impl End {
             if there() {
                 return Waited::There;
             }
-            if woken.by == Some(PEER_GONE) {
-                return self.look(there);
-            }
-            if deadline.has_passed() {
+            if woken == Some(PEER_GONE) || deadline.has_passed() {
                 return self.look(there);
             }
         }
@@ -319,7 +326,7 @@ impl Announced<'_> {
 struct Bed(Mutex<Option<(Owner, Sleeper)>>);
 
 impl Bed {
-    fn sleep(&self, end: &End, deadline: Deadline) -> Woken {
+    fn sleep(&self, end: &End, deadline: Deadline) -> Option<u64> {
         let mut bed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let me = Owner::current();
         if bed.as_ref().is_none_or(|(owner, _)| *owner != me) {
@@ -330,10 +337,7 @@ impl Bed {
         match &*bed {
             Some((_, sleeper)) => sleeper.sleep(deadline),
             // No descriptor to be had.
-            None => {
-                let dozed = doorbell::doze(end.peer(), deadline);
-                Woken { by: dozed.by.map(|_| PEER_GONE), ..dozed }
-            }
+            None => doorbell::doze(end.peer.as_fd(), deadline).then_some(PEER_GONE),
         }
     }
 }

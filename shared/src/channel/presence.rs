@@ -79,22 +79,25 @@ pub(crate) fn holds_ends() -> bool {
 
 /// Notes which ends are dropped on this thread: in a parent that drops what it has given to a child.
 #[derive(Debug)]
-pub(crate) struct Given(());
+pub(crate) struct Given {
+    /// What was being noted already: a destructor may start a process too.
+    outer: Option<Vec<u64>>,
+}
 
 impl Given {
     pub(crate) fn begin() -> Given {
-        GIVEN.set(Some(Vec::new()));
-        Given(())
+        Given { outer: GIVEN.replace(Some(Vec::new())) }
     }
 
     /// Their numbers, one for each handle.
     pub(crate) fn end(self) -> Vec<u64> {
-        GIVEN.take().unwrap_or_default()
+        GIVEN.replace(self.outer).unwrap_or_default()
     }
 }
 
 /// In a new child: it keeps these ends, and holds no other open.
 pub(crate) fn keep(given: &[u64]) {
+    GIVEN.set(None);
     // Locked by another thread of the parent, of which the child has no copy: `spawn_unchecked` warns of that.
     let Ok(all) = PRESENCES.try_lock() else { return };
     for presence in all.iter().filter_map(Weak::upgrade) {

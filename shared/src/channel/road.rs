@@ -70,6 +70,8 @@ pub(super) struct Road {
 pub(super) struct News {
     /// How often a process has let go of the receiving end.
     pub(super) left: AtomicU64,
+    /// Where the end of a torn message goes on, of which a receiver was told.
+    passed: AtomicU64,
     /// Not 0: somebody was told that nothing comes any more.
     pub(super) over: AtomicU64,
 }
@@ -97,6 +99,12 @@ struct Piece {
     body: Span,
     /// Where the next one begins.
     end: u64,
+}
+
+impl Piece {
+    fn begin(&self) -> u64 {
+        self.body.from.wrapping_sub(GRAIN as u64)
+    }
 }
 
 impl Road {
@@ -197,6 +205,10 @@ impl Road {
     ) -> Result<(), E> {
         let piece = loop {
             match self.piece()? {
+                Some(piece) if piece.kind == NEXT => {
+                    self.pass_over(&piece)?;
+                    after_piece();
+                }
                 Some(piece) => break piece,
                 None => wait_for_data(false)?,
             }
@@ -209,25 +221,17 @@ impl Road {
                 self.stream.free(piece.end);
                 Ok(())
             }
-            FIRST => self.receive_long(piece, message, most, wait_for_data, after_piece),
-            _ => {
-                self.stream.free(piece.end);
-                fence(SeqCst);
-                after_piece();
-                self.pass_over(after_piece)?;
-                Err(Broken::Torn)?
-            }
+            _ => self.receive_long(piece, message, most, wait_for_data, after_piece),
         }
     }
 
-    /// What is left of a message whose beginning nobody has.
-    fn pass_over(&self, mut after_piece: impl FnMut()) -> Result<(), Broken> {
-        while let Some(piece) = self.piece()?.filter(|piece| piece.kind == NEXT) {
-            self.stream.free(piece.end);
-            fence(SeqCst);
-            after_piece();
-        }
-        Ok(())
+    /// Part of a message whose beginning went with another receiver: told once.
+    #[cold]
+    fn pass_over(&self, piece: &Piece) -> Result<(), Broken> {
+        let told = self.news.0.passed.swap(piece.end, Relaxed) == piece.begin();
+        self.stream.free(piece.end);
+        fence(SeqCst);
+        if told { Ok(()) } else { Err(Broken::Torn) }
     }
 
     #[cold]

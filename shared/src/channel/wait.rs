@@ -3,7 +3,7 @@
 use super::connection::Connection;
 use super::end::End;
 use super::message::Message;
-use crate::sync::Slice;
+use crate::sync::{Slice, Spin};
 use crate::sys::clock::Deadline;
 use crate::sys::doorbell::Sleeper;
 use nix::errno::Errno;
@@ -43,6 +43,11 @@ impl<'a> Awaited<'a> {
         Awaited(Kind::Readable(fd))
     }
 
+    /// A look at memory.
+    fn has_data(&self) -> bool {
+        matches!(self.0, Kind::End(end) if end.has_data())
+    }
+
     fn is_ready(&self) -> bool {
         match &self.0 {
             Kind::End(end) => end.is_ready(),
@@ -62,6 +67,11 @@ impl<'a> Awaited<'a> {
     }
 }
 
+thread_local! {
+    /// What this thread has learned about its waits.
+    static SPIN: Spin = const { Spin::new() };
+}
+
 /// Waits until some of these are ready, at most `timeout`, and returns which: Python's `connection.wait`.
 pub fn wait(what: &[&dyn Waitable], timeout: Option<Duration>) -> Vec<usize> {
     let deadline = timeout.map_or(Deadline::NEVER, Deadline::after);
@@ -72,6 +82,9 @@ pub fn wait(what: &[&dyn Waitable], timeout: Option<Duration>) -> Vec<usize> {
     let found = ready();
     if !found.is_empty() || deadline.has_passed() {
         return found;
+    }
+    if SPIN.with(|spin| spin.until(|| awaited.iter().any(Awaited::has_data))) {
+        return ready();
     }
     let sleeper = Sleeper::new().and_then(|sleeper| {
         awaited.iter().try_for_each(|one| one.wakes(&sleeper))?;

@@ -168,11 +168,15 @@ impl RawLock {
     #[cold]
     fn inherit(&self, me: Owner, has_ended: impl FnOnce(Owner) -> bool) -> Option<Taken> {
         let mut seen = self.word.load(Relaxed);
-        let owner = Owner::in_word(seen)?;
+        let mine = me.to_word() | SLEEPERS;
+        let Some(owner) = Owner::in_word(seen) else {
+            // Free; or overwritten, by one who has gone mad, with what is nobody's.
+            let taken = seen != FREE && self.word.compare_exchange(seen, mine, Acquire, Relaxed).is_ok();
+            return taken.then_some(Taken::Clean);
+        };
         if owner == me || !has_ended(owner) {
             return None;
         }
-        let mine = me.to_word() | SLEEPERS;
         // Again if somebody has announced himself meanwhile: the owner is dead all the same.
         while Owner::in_word(seen) == Some(owner) {
             // inherit

@@ -11,6 +11,9 @@ use nix::unistd::pipe2;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::Duration;
 
+/// How long a sleeper sleeps that cannot hear its bell.
+const NAP: Duration = Duration::from_millis(2);
+
 /// `eventfd(2)`: what wakes sleepers in other processes.
 ///
 /// It is never read: its count only grows, and each sleeper sees that by itself ([`Sleeper`]). So nobody can
@@ -41,15 +44,6 @@ pub(crate) fn has_ended(watch: BorrowedFd<'_>) -> bool {
     poll(&mut [PollFd::new(watch, PollFlags::empty())], PollTimeout::ZERO) == Ok(1)
 }
 
-/// What a sleeper was woken by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Woken {
-    /// This one of the watched was ready: the number it was given.
-    pub(crate) by: Option<u64>,
-    /// Nothing came in time.
-    pub(crate) timed_out: bool,
-}
-
 /// `epoll(7)`: one sleeper, and what may wake it.
 ///
 /// Bells are watched by their edges: each ring wakes each sleeper once, if it sleeps now or when it next does.
@@ -72,24 +66,26 @@ impl Sleeper {
         self.0.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, number))
     }
 
-    /// `epoll_wait(2)`, at most until the deadline. Signals that came are answered.
-    pub(crate) fn sleep(&self, deadline: Deadline) -> Woken {
+    /// `epoll_wait(2)`, at most until the deadline. Returns the number of what it was woken by. Signals that came
+    /// are answered.
+    pub(crate) fn sleep(&self, deadline: Deadline) -> Option<u64> {
         let mut events = [EpollEvent::empty()];
         let waited = self.0.wait(&mut events, timeout(deadline));
         if waited == Err(Errno::EINTR) {
             signal::safe_point();
         }
-        Woken { by: (waited == Ok(1)).then(|| events[0].data()), timed_out: waited == Ok(0) }
+        (waited == Ok(1)).then(|| events[0].data())
     }
 }
 
-/// `poll(2)` on one watched life, for want of a [`Sleeper`].
-pub(crate) fn doze(watch: BorrowedFd<'_>, deadline: Deadline) -> Woken {
-    let left = deadline.left().unwrap_or(Duration::MAX).min(Duration::from_millis(2));
+/// `poll(2)`, for want of a [`Sleeper`]: a short sleep, or until the [`life`] that is watched has ended. `true`: it
+/// has.
+pub(crate) fn doze(watch: BorrowedFd<'_>, deadline: Deadline) -> bool {
+    let left = deadline.left().unwrap_or(NAP).min(NAP);
     let time = PollTimeout::from(left.as_micros().div_ceil(1000) as u8);
     let polled = poll(&mut [PollFd::new(watch, PollFlags::empty())], time);
     signal::safe_point();
-    Woken { by: (polled == Ok(1)).then_some(0), timed_out: polled == Ok(0) }
+    polled == Ok(1)
 }
 
 /// In milliseconds, rounded up, so that it never ends early.
