@@ -1,7 +1,8 @@
 //! The words of the primitives under every interleaving that counts, by loom: their source files themselves, the
 //! same text that processes run, over the atomics of loom and a kernel of the model's (`model/sys.rs`).
 //!
-//! The laws of each are in a file of its own: of the lock in `model/laws.rs`, of the event in `model/event.rs`.
+//! The laws of each are in a file of its own: of the lock in `model/laws.rs`, of the event in `model/event.rs`, of those
+//! who sleep at the end of a connection in `model/connection.rs`.
 
 #[path = "model/sys.rs"]
 mod sys;
@@ -52,4 +53,12 @@ mod sync {
 
     #[path = "../../tests/model/event.rs"]
     mod event;
+}
+
+#[path = "../src/channel"]
+mod channel {
+    mod asleep;
+
+    #[path = "../../tests/model/connection.rs"]
+    mod connection;
 }

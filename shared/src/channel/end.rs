@@ -179,10 +179,9 @@ impl End {
         self.incoming.as_deref().is_none_or(|road| !road.is_empty() || road.is_over() || self.is_deserted())
     }
 
-    /// Announces a sleeper that waits until the end is ready.
-    pub(super) fn announce(&self) -> Option<Announced<'_>> {
-        let asleep = &self.incoming.as_deref()?.for_data.0;
-        Some(Announced { asleep, number: asleep.announce() })
+    /// Where who waits until the end is ready announces himself before he sleeps.
+    pub(super) fn asleep(&self) -> Option<&Asleep> {
+        Some(&self.incoming.as_deref()?.for_data.0)
     }
 
     /// Who sleeps by this will wake when the end may be ready.
@@ -281,20 +280,10 @@ impl End {
     #[cold]
     fn sleep(&self, asleep: &Asleep, bed: &Bed, deadline: Deadline, there: &dyn Fn() -> bool) -> Waited {
         let mut slice = Slice::first();
-        loop {
-            let announced = Announced { asleep, number: asleep.announce() };
-            if there() {
-                announced.withdraw();
-                return Waited::There;
-            }
-            let woken = bed.sleep(self, deadline.at_most(slice.next()));
-            if there() {
-                return Waited::There;
-            }
-            if woken == Some(PEER_GONE) || deadline.has_passed() {
-                return self.look(there);
-            }
-        }
+        let found = asleep.until(there, || {
+            bed.sleep(self, deadline.at_most(slice.next())) != Some(PEER_GONE) && !deadline.has_passed()
+        });
+        if found { Waited::There } else { self.look(there) }
     }
 }
 
@@ -304,20 +293,6 @@ enum Waited {
     There,
     InVain,
     Deserted,
-}
-
-/// A sleeper that has announced himself.
-#[derive(Debug)]
-pub(super) struct Announced<'a> {
-    asleep: &'a Asleep,
-    number: u64,
-}
-
-impl Announced<'_> {
-    /// He does not sleep after all.
-    pub(super) fn withdraw(self) {
-        self.asleep.withdraw(self.number);
-    }
 }
 
 /// Where the one process sleeps that may: made when it is first needed, and anew after a fork, since a copy

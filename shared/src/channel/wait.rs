@@ -92,16 +92,14 @@ pub fn wait(what: &[&dyn Waitable], timeout: Option<Duration>) -> Vec<usize> {
     });
     let mut slice = Slice::first();
     loop {
-        let announced: Vec<_> = awaited
-            .iter()
-            .filter_map(|one| match one.0 {
-                Kind::End(end) => end.announce(),
-                Kind::Readable(_) => None,
-            })
-            .collect();
+        let asleep = awaited.iter().filter_map(|one| match one.0 {
+            Kind::End(end) => end.asleep(),
+            Kind::Readable(_) => None,
+        });
+        let announced: Vec<_> = asleep.map(|asleep| (asleep, asleep.announce())).collect();
         let found = ready();
         if !found.is_empty() || deadline.has_passed() {
-            announced.into_iter().for_each(|one| one.withdraw());
+            announced.into_iter().for_each(|(asleep, announced)| asleep.withdraw(announced));
             return found;
         }
         match &sleeper {

@@ -103,7 +103,7 @@ pub(crate) mod atomic {
     //! Atomics of loom, whose every write is a step.
 
     use super::task::step;
-    pub(crate) use loom::sync::atomic::Ordering;
+    pub(crate) use loom::sync::atomic::{Ordering, fence};
 
     #[derive(Debug)]
     pub(crate) struct AtomicU64(loom::sync::atomic::AtomicU64);
