@@ -20,7 +20,7 @@
 //! | floor | what is there |
 //! |---|---|
 //! | [`process`] | starting processes, waiting for them, ending them |
-//! | [`channel`] | what they say to one another: so far, how a value becomes bytes |
+//! | [`channel`] | what they say to one another: [`Connection`](channel::Connection)s, [`wait`](channel::wait) |
 //! | [`sync`] | [`Lock`](sync::Lock) and [`ReentrantLock`](sync::ReentrantLock), which survive the death of their owner; [`Event`](sync::Event) |
 //! | [`memory`] | what may lie in shared memory, and [`Shared`](memory::Shared) for bare atomics |
 //! | `sys` | the kernel, one file a facility; private |
@@ -41,6 +41,9 @@
 //! | `Lock()`, `with lock:` | [`Lock`](sync::Lock), and a guard |
 //! | `RLock()` | [`ReentrantLock`](sync::ReentrantLock) |
 //! | `Event()` | [`Event`](sync::Event) |
+//! | `Pipe()`, `Pipe(duplex=False)` | [`channel::duplex`], [`channel::pipe`] |
+//! | `conn.send(x)`, `recv()`, `poll(t)`, `EOFError` | the same names of [`Connection`](channel::Connection); [`RecvError::Closed`](channel::RecvError::Closed) |
+//! | `multiprocessing.connection.wait` | [`channel::wait`] |
 //! | `Value('i', 0)`, `Array('i', 10)` | `Lock::new(0_i32)`, `Lock::new([0_i32; 10])` |
 //! | `RawValue`, `RawArray` | [`Shared`](memory::Shared) of atomics |
 //! | a `ctypes.Structure` | a struct in [`plain!`] |

@@ -17,7 +17,7 @@ harness::main! {
     trials {
         all_that_a_killed_sender_sent_arrives_and_then_the_end,
         a_sleeping_receiver_hears_of_the_death_within_a_second,
-        a_sender_killed_in_the_middle_of_a_long_message within 60,
+        pipe_31_half_a_message_is_torn within 60,
         senders_killed_at_random within 120,
         after_a_torn_message_the_other_sender_goes_on within 60,
         a_receiver_killed_in_the_middle_of_a_long_message within 60,
@@ -118,7 +118,7 @@ fn all_that_is_left(receiver: &Receiver, from: u64) -> (u64, bool) {
 }
 
 /// The road is full of the beginning when the sender is killed.
-fn a_sender_killed_in_the_middle_of_a_long_message() {
+fn pipe_31_half_a_message_is_torn() {
     let (sender, receiver) = pipe::<()>();
     let child = process::spawn(move || {
         sender.send_bytes(&message(0, 100)).unwrap();

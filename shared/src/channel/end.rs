@@ -179,6 +179,13 @@ impl End {
         self.incoming.as_deref().is_none_or(|road| !road.is_empty() || road.is_over() || self.is_deserted())
     }
 
+    /// Whether what there is to receive cannot be. Not so while somebody else receives it.
+    pub(super) fn is_corrupt(&self) -> bool {
+        let Some(road) = self.incoming.as_deref() else { return false };
+        let locked = road.receiving.0.try_lock(Owner::current()).map(|_| Unlock(&road.receiving.0));
+        locked.is_some_and(|_unlock| road.is_corrupt())
+    }
+
     /// Where who waits until the end is ready announces himself before he sleeps.
     pub(super) fn asleep(&self) -> Option<&Asleep> {
         Some(&self.incoming.as_deref()?.for_data.0)

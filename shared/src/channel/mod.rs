@@ -1,4 +1,4 @@
-//! What processes say to one another: connections, and how a value becomes bytes.
+//! What processes say to one another: connections, waiting for several at once, and how a value becomes bytes.
 
 mod asleep;
 mod connection;

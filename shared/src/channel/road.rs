@@ -290,6 +290,10 @@ impl Road {
         Ok(Some(Piece { kind, body, end: body.from.wrapping_add(padded(body.len) as u64) }))
     }
 
+    pub(super) fn is_corrupt(&self) -> bool {
+        self.piece().is_err()
+    }
+
     /// Somebody is told that nothing comes any more: then nobody may get anything any more.
     pub(super) fn end(&self) {
         self.news.0.over.store(1, Relaxed);

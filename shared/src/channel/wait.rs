@@ -72,7 +72,21 @@ thread_local! {
     static SPIN: Spin = const { Spin::new() };
 }
 
-/// Waits until some of these are ready, at most `timeout`, and returns which: Python's `connection.wait`.
+/// Waits until some of these are ready, at most `timeout` (`None`: as long as it takes), and returns which, in
+/// ascending order: Python's `multiprocessing.connection.wait`. None in time: none are returned, and never early.
+///
+/// A connection is ready when there is something to receive, or the end; a process when it has ended. Nothing is
+/// taken: somebody else who shares the end may be faster. Beneath is `epoll(7)`.
+///
+/// ```
+/// use shared::channel::{pipe, wait};
+/// use shared::process;
+///
+/// let (sender, receiver) = pipe::<i32>();
+/// let child = process::spawn(move || sender.send(1).unwrap());
+/// child.wait_timeout(std::time::Duration::MAX);
+/// assert_eq!(wait(&[&receiver, &child], None), [0, 1]);
+/// ```
 pub fn wait(what: &[&dyn Waitable], timeout: Option<Duration>) -> Vec<usize> {
     let deadline = timeout.map_or(Deadline::NEVER, Deadline::after);
     let awaited: Vec<_> = what.iter().map(|one| one.awaited()).collect();
