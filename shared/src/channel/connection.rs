@@ -144,8 +144,8 @@ impl<S: Message, R> Connection<S, R> {
     /// # Errors
     ///
     /// [`SendError`], with the message in it: nobody has the other end any more, or the message cannot be encoded.
-    /// That the last process has let go of the other end is known at once, that it was killed after some milliseconds:
-    /// what was sent meanwhile is lost, as is all that was not yet received.
+    /// That the last process has let go of the other end is known at once; that it was killed, the second time that
+    /// something is sent after some milliseconds. What was sent meanwhile is lost, as is all that was not received.
     pub fn send(&self, message: S) -> Result<(), SendError<S>> {
         let sent = with_buffer(|buffer| {
             message::encode(&message, buffer).map_err(Ok)?;

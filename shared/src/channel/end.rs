@@ -67,11 +67,10 @@ pub(super) struct End {
     spin_for_room: Spin,
     receiver: Bed,
     sender: Bed,
-    /// When it last looked whether the peer is there, and how many had left it.
+    /// Nobody has the other end any more, when it last looked: at this tick, and when so many had let go of it.
+    deserted: AtomicBool,
     looked: AtomicU32,
     left: AtomicU64,
-    /// What it saw then.
-    deserted: AtomicBool,
 }
 
 /// What wakes a sleeper.
@@ -120,17 +119,27 @@ impl End {
     #[inline]
     pub(super) fn send(&self, message: &[u8]) -> Result<(), Refused> {
         let Some(road) = self.outgoing.as_deref() else { return Err(Refused::Closed) };
-        if self.deserted.load(Relaxed) || (self.may_be_deserted(road) && self.is_deserted()) || road.is_over()
-        {
+        let left = road.news.0.left.load(Relaxed);
+        if left != self.left.load(Relaxed) {
+            self.left.store(left, Relaxed);
+            self.is_deserted();
+        }
+        if self.deserted.load(Relaxed) || road.is_over() {
             return Err(Refused::Closed);
         }
         // It waits for ever, so it gets it.
         road.sending.0.lock(Owner::current(), Deadline::NEVER);
-        let _unlocked = Unlock(&road.sending.0);
+        let unlock = Unlock(&road.sending.0);
         let sent = road.send(message, || self.wait_for_room(road), || self.wake_receiver(road));
-        drop(_unlocked);
+        drop(unlock);
         fence_after_release();
         self.wake_receiver(road);
+        // For the next one, if it is some time since the last: that the peer was killed nobody has written down.
+        let now = clock::tick();
+        if now != self.looked.load(Relaxed) {
+            self.looked.store(now, Relaxed);
+            self.is_deserted();
+        }
         sent
     }
 
@@ -217,18 +226,6 @@ impl End {
         if road.for_room.0.is_marked() && road.has_room() {
             road.for_room.0.wake(|| self.peers_bell.ring());
         }
-    }
-
-    /// Whether it is time to look after the peer: somebody has left it, or some milliseconds have passed.
-    #[inline]
-    fn may_be_deserted(&self, road: &Road) -> bool {
-        let (left, now) = (road.news.0.left.load(Relaxed), clock::tick());
-        let news = left != self.left.load(Relaxed) || now != self.looked.load(Relaxed);
-        if news {
-            self.left.store(left, Relaxed);
-            self.looked.store(now, Relaxed);
-        }
-        news
     }
 
     /// Whether nobody has the other end any more: then it stays so.
