@@ -3,17 +3,14 @@
 
 mod tools;
 
-use nix::sys::signal::Signal;
+use shared::demo::laws;
 use shared::demo::transcript::Started;
 use std::thread;
-use std::time::{Duration, Instant};
-use tools::{Server, sleeps};
+use std::time::Duration;
+use tools::Server;
 
 /// How often each program loses its main process: by so many threads, each so often.
 const TIMES: (u32, u32) = (3, 6);
-
-/// How soon those must have ended who end with main.
-const AT_ONCE: Duration = Duration::from_millis(100);
 
 fn many_times(kill: impl Fn() + Sync) {
     thread::scope(|s| {
@@ -25,25 +22,8 @@ fn many_times(kill: impl Fn() + Sync) {
 
 /// Kills main at some moment in the first `within` milliseconds. At most `others` go on then, for a while.
 fn kill_main(program: &str, arguments: &[&str], within: u64, others: usize) {
-    many_times(|| kill_within(Started::new(program, arguments), within, others));
-}
-
-fn kill_within(started: Started, within: u64, others: usize) {
-    let moment = rand::random_range(Duration::ZERO..Duration::from_millis(within));
-    thread::sleep(moment);
-    started.signal(Signal::SIGKILL);
-    let killed = Instant::now();
-    // Only those who sleep are counted: their story goes on. On a busy machine one that is to end may have
-    // to wait for a processor first, above all a newborn, which has not yet had any.
-    let asleep = || started.processes().into_iter().filter(|pid| sleeps(*pid)).count();
-    while asleep() > others {
-        assert!(killed.elapsed() < AT_ONCE, "killed after {moment:?}: {:?}", started.processes());
-        thread::sleep(Duration::from_millis(1));
-    }
-    // A story is over in less than a second, here.
-    assert!(started.wait_until_left(0, Duration::from_secs(3)), "killed after {moment:?}");
-    let transcript = started.finish();
-    assert!(!transcript.errors.contains("panicked"), "killed after {moment:?}: {transcript:#?}");
+    let within = Duration::from_millis(within);
+    many_times(|| laws::ends_when_main_is_killed(Started::new(program, arguments), within, others));
 }
 
 #[test]
@@ -78,7 +58,7 @@ fn talkers_go_with_the_server() {
     many_times(|| {
         let server = Server::start();
         let clients = [(); 3].map(|()| server.greeted());
-        kill_within(server.run, 20, 0);
+        laws::ends_when_main_is_killed(server.run, Duration::from_millis(20), 0);
         drop(clients);
     });
 }
@@ -88,7 +68,7 @@ fn a_client_that_is_killed_leaves_nothing_and_its_talker_ends() {
     let server = Server::start();
     many_times(|| {
         let client = Started::new(env!("CARGO_BIN_EXE_tcp_client"), &["--port", &server.port]);
-        kill_within(client, 20, 0);
+        laws::ends_when_main_is_killed(client, Duration::from_millis(20), 0);
     });
     assert!(server.run.wait_until_left(1, Duration::from_secs(1)), "a talker talks to nobody");
 }

@@ -4,13 +4,14 @@ mod tools;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use shared::demo::transcript::{Started, Transcript, repeat, run};
+use shared::demo::laws;
+use shared::demo::transcript::{Started, Transcript, children, repeat, run};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::thread;
 use std::time::{Duration, Instant};
-use tools::{SERVER, Server, children, say};
+use tools::{SERVER, Server, say};
 
 const DAEMON: &str = env!("CARGO_BIN_EXE_daemon");
 const AND_WORKER: &str = env!("CARGO_BIN_EXE_daemon_and_worker");
@@ -327,59 +328,26 @@ fn the_end_of_the_server_ends_a_client_and_is_a_failure_if_rounds_were_left() {
 #[test]
 fn options_that_make_no_sense_are_refused_before_anything_starts() {
     for program in ALL {
-        for scale in ["-1", "NaN", "inf", "1e300", "soon"] {
-            run(program, &[&format!("--time-scale={scale}")]).expect_failure(2);
-        }
-        run(program, &["--no-such-option"]).expect_failure(2);
-        let help = run(program, &["--help"]).expect_success();
-        assert!(help.lines.iter().any(|line| line.contains("--time-scale")), "{help:#?}");
-        assert_eq!(help.errors, "");
+        laws::refuses_nonsense(program);
     }
-    for interval in ["0", "-1", "NaN", "inf", "1e300", "soon", ""] {
-        run(HEARTBEAT, &[&format!("--interval={interval}")]).expect_failure(2);
-    }
-    for beats in ["0", "-1", "many", "1.5", "99999999999"] {
-        run(HEARTBEAT, &[&format!("--beats={beats}")]).expect_failure(2);
-    }
-    for port in ["-1", "65536", "http"] {
-        run(SERVER, &[&format!("--port={port}")]).expect_failure(2);
-        run(CLIENT, &[&format!("--port={port}")]).expect_failure(2);
-    }
-    run(CLIENT, &["--port=0"]).expect_failure(2);
-    run(CLIENT, &["--rounds=-1"]).expect_failure(2);
+    laws::refuses(HEARTBEAT, "--interval", &["0", "-1", "NaN", "inf", "1e300", "soon", ""]);
+    laws::refuses(HEARTBEAT, "--beats", &["0", "-1", "many", "1.5", "99999999999"]);
+    laws::refuses(SERVER, "--port", &["-1", "65536", "http"]);
+    laws::refuses(CLIENT, "--port", &["-1", "65536", "http", "0"]);
+    laws::refuses(CLIENT, "--rounds", &["-1"]);
 }
 
-/// With every limit the descriptors run out at another place, in main or in a child.
 #[test]
 fn a_refused_fork_is_one_clear_line_and_nobody_is_left_waiting() {
     for program in [AND_WORKER, GUARDIAN, CONFUSING, HEARTBEAT] {
-        let mut refusals = 0;
-        for limit in 4..10 {
-            let limited = format!("ulimit -n {limit} && exec {program} --time-scale 0.01");
-            let transcript = run("sh", &["-c", &limited]);
-            if transcript.status != 0 {
-                transcript.expect_failure(1);
-                refusals += 1;
-            }
-        }
-        assert!(refusals > 0, "{program} was never refused anything");
+        laws::tells_of_a_refused_fork(program, "--time-scale 0.01");
     }
 }
 
 #[test]
 fn a_reader_who_closes_the_pipe_ends_the_program_quietly() {
     for program in STORIES {
-        // At once, so that the program writes to nobody; and after a line.
-        for lines in [0, 1] {
-            let mut started = Started::new(program, &[]);
-            let mut reader = BufReader::new(started.take_stdout());
-            for _ in 0..lines {
-                reader.read_line(&mut String::new()).expect("a line");
-            }
-            drop(reader);
-            let transcript = started.finish();
-            assert_eq!(transcript.errors, "", "{program}");
-        }
+        laws::ends_quietly_without_reader(program, &[]);
     }
 }
 
@@ -404,22 +372,15 @@ fn a_reader_who_closes_the_pipe_ends_server_and_client_quietly() {
 fn ctrl_c_ends_everybody() {
     thread::scope(|s| {
         for program in STORIES {
-            for to_all in [true, false] {
-                s.spawn(move || {
-                    let mut started = Started::new(program, &["--time-scale", "10"]);
-                    let mut reader = BufReader::new(started.take_stdout());
-                    reader.read_line(&mut String::new()).expect("a line");
-                    interrupt(started, to_all);
-                });
-            }
+            s.spawn(|| laws::ends_at_ctrl_c(program, &["--time-scale", "10"]));
         }
         for to_all in [true, false] {
             s.spawn(move || {
                 let server = Server::start();
                 let client = Started::new(CLIENT, &["--port", &server.port]);
                 let silent = server.greeted();
-                interrupt(client, to_all);
-                interrupt(server.run, to_all);
+                laws::ends_when_interrupted(client, to_all);
+                laws::ends_when_interrupted(server.run, to_all);
                 drop(silent);
             });
         }
@@ -437,21 +398,9 @@ fn ctrl_c_is_heard_while_main_waits_for_a_stopped_daemon() {
         signal(children(started.id())[0], Signal::SIGSTOP);
         assert_eq!(lines.next().as_deref(), Some("Main program"));
         if interrupted {
-            interrupt(started, false);
+            laws::ends_when_interrupted(started, false);
         } else {
             expect(started.finish(), &[]);
         }
     }
-}
-
-fn interrupt(started: Started, to_all: bool) {
-    let begun = Instant::now();
-    if to_all {
-        started.signal_all(Signal::SIGINT)
-    } else {
-        started.signal(Signal::SIGINT)
-    }
-    let transcript = started.finish();
-    assert_eq!((transcript.status, &*transcript.errors), (130, ""), "{transcript:#?}");
-    assert!(begun.elapsed() < Duration::from_secs(3), "{transcript:#?}");
 }

@@ -1,8 +1,7 @@
 //! The laws of the isolation programs' transcripts. None of them rests on a pause, so they hold at any scale.
 
-use nix::sys::signal::Signal;
+use shared::demo::laws;
 use shared::demo::transcript::{Started, repeat, run};
-use std::io::{BufRead, BufReader};
 use std::thread;
 use std::time::Duration;
 
@@ -54,19 +53,12 @@ fn the_childs_result_comes_home_and_its_number_does_not() {
 #[test]
 fn options_that_make_no_sense_are_refused_before_anything_starts() {
     for program in ALL {
-        for scale in ["-1", "NaN", "inf", "1e300", "soon"] {
-            run(program, &[&format!("--time-scale={scale}")]).expect_failure(2);
-        }
-        run(program, &["--no-such-option"]).expect_failure(2);
-        run(program, &["--seed", "1"]).expect_failure(2); // nothing is drawn here
-        let help = run(program, &["--help"]).expect_success();
-        assert!(help.lines.iter().any(|line| line.contains("--time-scale")), "{help:#?}");
-        assert_eq!(help.errors, "");
+        laws::refuses_nonsense(program);
+        laws::refuses(program, "--seed", &["1"]); // nothing is drawn here
     }
     for (program, option) in [(ISOLATION, "--processes"), (THREADS, "--threads")] {
-        for count in ["0", "-3", "many", "1.5", "1000000000", "99999999999999999999"] {
-            run(program, &[&format!("{option}={count}")]).expect_failure(2);
-        }
+        let counts = ["0", "-3", "many", "1.5", "1000000000", "99999999999999999999"];
+        laws::refuses(program, option, &counts);
     }
 }
 
@@ -84,17 +76,7 @@ fn a_refused_fork_is_one_clear_line() {
 #[test]
 fn a_reader_who_closes_the_pipe_ends_the_program_quietly() {
     for program in ALL {
-        // At once, so that the program writes to nobody; and after a line.
-        for lines in [0, 1] {
-            let mut started = Started::new(program, &[]);
-            let mut reader = BufReader::new(started.take_stdout());
-            for _ in 0..lines {
-                reader.read_line(&mut String::new()).expect("a line");
-            }
-            drop(reader);
-            let transcript = started.finish();
-            assert_eq!(transcript.errors, "", "{program}");
-        }
+        laws::ends_quietly_without_reader(program, &[]);
     }
 }
 
@@ -104,32 +86,13 @@ fn ctrl_c_ends_the_program_in_the_midst_of_its_children() {
         // It is at it for some hundreds of milliseconds.
         let started = Started::new(ISOLATION, &["--processes", "1000"]);
         thread::sleep(Duration::from_millis(rand::random_range(0..30)));
-        if to_all {
-            started.signal_all(Signal::SIGINT)
-        } else {
-            started.signal(Signal::SIGINT)
-        }
-        let transcript = started.finish();
-        assert_eq!((transcript.status, &*transcript.errors), (130, ""), "{transcript:#?}");
+        laws::ends_when_interrupted(started, to_all);
     }
 }
 
 #[test]
 fn ctrl_c_at_any_moment_ends_a_short_program_by_130_or_at_its_own_end() {
     for program in ALL {
-        for to_all in [true, false] {
-            for _ in 0..10 {
-                let started = Started::new(program, &[]);
-                thread::sleep(Duration::from_micros(rand::random_range(0..5000)));
-                if to_all {
-                    started.signal_all(Signal::SIGINT)
-                } else {
-                    started.signal(Signal::SIGINT)
-                }
-                let transcript = started.finish();
-                assert!([0, 130].contains(&transcript.status), "{program}: {transcript:#?}");
-                assert_eq!(transcript.errors, "", "{program}");
-            }
-        }
+        laws::ends_at_ctrl_c_at_any_moment(program, &[], Duration::from_millis(5));
     }
 }

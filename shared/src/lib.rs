@@ -21,7 +21,7 @@
 //! |---|---|
 //! | [`process`] | starting processes, waiting for them, ending them |
 //! | [`channel`] | what they say to one another: [`Connection`](channel::Connection)s, [`wait`](channel::wait) |
-//! | [`sync`] | [`Lock`](sync::Lock) and [`ReentrantLock`](sync::ReentrantLock), which survive the death of their owner; [`Event`](sync::Event) |
+//! | [`sync`] | [`Lock`](sync::Lock), [`ReentrantLock`](sync::ReentrantLock) and [`Semaphore`](sync::Semaphore), which survive the death of their owner; [`Event`](sync::Event), [`Condition`](sync::Condition), [`Barrier`](sync::Barrier) |
 //! | [`memory`] | what may lie in shared memory, and [`Shared`](memory::Shared) for bare atomics |
 //! | `sys` | the kernel, one file a facility; private |
 //!
@@ -38,9 +38,13 @@
 //! | `p.terminate()`, `kill()`, `interrupt()`, `p.sentinel` | the same names; the handle is the pidfd ([`AsFd`](std::os::fd::AsFd)) |
 //! | `current_process()`, `parent_process()`, `active_children()` | [`process::current`], [`process::parent`], [`process::active_children`] |
 //! | `sys.exit(n)`, `atexit.register(f)` | [`process::exit`], [`process::at_exit`] |
+//! | `signal.signal`, `alarm`, `pause`, `sigtimedwait` | [`process::signal`] |
 //! | `Lock()`, `with lock:` | [`Lock`](sync::Lock), and a guard |
 //! | `RLock()` | [`ReentrantLock`](sync::ReentrantLock) |
+//! | `Semaphore(n)`, `BoundedSemaphore(n)` | [`Semaphore`](sync::Semaphore), [`BoundedSemaphore`](sync::BoundedSemaphore), and a permit |
 //! | `Event()` | [`Event`](sync::Event) |
+//! | `Condition(lock)` | [`Condition`](sync::Condition), which takes the lock with its guard |
+//! | `Barrier(n, action)` | [`Barrier::new`](sync::Barrier::new), [`Barrier::with_action`](sync::Barrier::with_action) |
 //! | `Pipe()`, `Pipe(duplex=False)` | [`channel::duplex`], [`channel::pipe`] |
 //! | `conn.send(x)`, `recv()`, `poll(t)`, `EOFError` | the same names of [`Connection`](channel::Connection); [`RecvError::Closed`](channel::RecvError::Closed) |
 //! | `multiprocessing.connection.wait` | [`channel::wait`] |

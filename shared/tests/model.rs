@@ -1,17 +1,21 @@
 //! The words of the primitives under every interleaving that counts, by loom: their source files themselves, the
 //! same text that processes run, over the atomics of loom and a kernel of the model's (`model/sys.rs`).
 //!
-//! The laws of each are in a file of its own: of the lock in `model/laws.rs`, of the event in `model/event.rs`, of those
-//! who sleep at the end of a connection in `model/connection.rs`.
+//! The laws of each are in a file of its own: of the lock in `model/laws.rs`, of the others under their names.
 
 #[path = "model/sys.rs"]
 mod sys;
 
 #[path = "../src/sync"]
 mod sync {
+    mod bell;
     mod flag;
+    mod meeting;
+    mod permits;
     mod raw;
     mod slice;
+    mod slots;
+    mod waiters;
 
     /// One look: to look more often shows the model nothing new.
     mod spin {
@@ -50,7 +54,13 @@ mod sync {
 
     #[path = "../../tests/model/laws.rs"]
     mod laws;
+    #[path = "../../tests/model/semaphore.rs"]
+    mod semaphore;
 
+    #[path = "../../tests/model/barrier.rs"]
+    mod barrier;
+    #[path = "../../tests/model/condition.rs"]
+    mod condition;
     #[path = "../../tests/model/event.rs"]
     mod event;
 }

@@ -1,6 +1,6 @@
 //! The laws of the ticket programs' transcripts, and what becomes of a spoilt ticket file.
 
-use nix::sys::signal::Signal;
+use shared::demo::laws;
 use shared::demo::transcript::{Started, Transcript, repeat, run};
 use std::collections::BTreeSet;
 use std::fs;
@@ -254,56 +254,24 @@ fn a_file_spoilt_during_the_run_ends_it_with_one_line_and_nobody_waits() {
 #[test]
 fn options_that_make_no_sense_are_refused_before_anything_starts() {
     for program in ALL {
-        for scale in ["-1", "NaN", "inf", "1e300", "soon"] {
-            run(program, &[&format!("--time-scale={scale}")]).expect_failure(2);
-        }
-        run(program, &["--no-such-option"]).expect_failure(2);
-        let help = run(program, &["--help"]).expect_success();
-        assert!(help.lines.iter().any(|line| line.contains("--time-scale")), "{help:#?}");
+        laws::refuses_nonsense(program);
     }
     for program in WITH_FILE {
-        for people in ["0", "-3", "many", "100000"] {
-            run(program, &[&format!("--people={people}")]).expect_failure(2);
-        }
-        run(program, &["--tickets=-1"]).expect_failure(2);
+        laws::refuses(program, "--people", &["0", "-3", "many", "100000"]);
+        laws::refuses(program, "--tickets", &["-1"]);
     }
 }
 
 #[test]
 fn a_reader_who_closes_the_pipe_ends_the_program_quietly() {
     for program in ALL {
-        let mut started = Started::new(program, &["--time-scale", "0.05"]);
-        let mut reader = BufReader::new(started.take_stdout());
-        let mut first = String::new();
-        reader.read_line(&mut first).expect("a line");
-        assert!(first.ends_with('\n'));
-        drop(reader);
-        let transcript = started.finish();
-        let errors: Vec<_> = transcript.errors.lines().filter(|line| !line.starts_with("seed ")).collect();
-        assert_eq!(errors, Vec::<&str>::new(), "{program}");
+        laws::ends_quietly_without_reader(program, &["--time-scale", "0.05"]);
     }
 }
 
 #[test]
 fn ctrl_c_ends_everybody_and_removes_the_private_folder() {
     for program in ALL {
-        for to_all in [true, false] {
-            // A folder for temporary files of its own: what is left in it was left by this run.
-            let folder = tempfile::tempdir().expect("a folder");
-            let temporary = folder.path().to_str().expect("plain");
-            let mut started = Started::with_env(program, &["--time-scale", "0.5"], &[("TMPDIR", temporary)]);
-            let mut first = String::new();
-            let mut reader = BufReader::new(started.take_stdout());
-            reader.read_line(&mut first).expect("a line");
-            if to_all {
-                started.signal_all(Signal::SIGINT)
-            } else {
-                started.signal(Signal::SIGINT)
-            }
-            let transcript = started.finish();
-            assert_eq!(transcript.status, 130, "{program}: {transcript:#?}");
-            assert!(transcript.took < Duration::from_secs(5), "{program}: {transcript:#?}");
-            assert_eq!(listing(folder.path()), Vec::<String>::new(), "{program}");
-        }
+        laws::ends_at_ctrl_c(program, &["--time-scale", "0.5"]);
     }
 }

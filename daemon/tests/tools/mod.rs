@@ -1,8 +1,7 @@
-//! A `tcp_server` to talk to, and a look at processes from outside.
+//! A `tcp_server` to talk to.
 #![allow(dead_code)] // No test uses all of it.
 
 use shared::demo::transcript::Started;
-use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
@@ -56,27 +55,4 @@ pub(crate) fn greeting(client: &mut TcpStream) -> bool {
 /// Says something, and is greeted again.
 pub(crate) fn say(client: &mut TcpStream, message: &[u8]) -> bool {
     client.write_all(message).is_ok() && greeting(client)
-}
-
-/// The children of a process, those that have ended and lie about included.
-pub(crate) fn children(pid: u32) -> Vec<u32> {
-    let pids = fs::read_dir("/proc").expect("/proc").flatten();
-    let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter(|child| parent(*child) == Some(pid)).collect()
-}
-
-fn parent(pid: u32) -> Option<u32> {
-    stat(pid)?.nth(1)?.parse().ok()
-}
-
-/// Whether it waits for something else than a processor.
-pub(crate) fn sleeps(pid: u32) -> bool {
-    stat(pid).and_then(|mut fields| fields.next()).is_some_and(|state| ["S", "T"].contains(&&*state))
-}
-
-/// What `proc_pid_stat(5)` says behind the name in parentheses: the state, the parent, and more.
-fn stat(pid: u32) -> Option<impl Iterator<Item = String>> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let fields: Vec<_> = stat.rsplit_once(')')?.1.split_whitespace().map(str::to_owned).collect();
-    Some(fields.into_iter())
 }

@@ -13,6 +13,7 @@ mod locks;
 mod peers;
 mod python;
 mod round;
+mod semaphores;
 mod spawn;
 mod table;
 mod wakes;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
     println!("{}\n", machine());
     let mut rows = spawn::rows(effort);
     rows.extend(locks::rows(effort));
+    rows.extend(semaphores::rows(effort));
     rows.extend(wakes::rows(effort));
     table::print(&rows);
     let judged = effort == Effort::FULL;

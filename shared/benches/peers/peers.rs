@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use crate::locks::{Counter, add_one};
+use crate::semaphores::Rooms;
 use crate::wakes::Baton;
 use nix::libc;
 use std::cell::UnsafeCell;
@@ -96,8 +97,8 @@ impl Counter for CasAndSwap {
         word.swap(0, Release);
     }
 
-    fn total(&self) -> u64 {
-        self.0.value()
+    fn total(&self) -> Option<u64> {
+        Some(self.0.value())
     }
 }
 
@@ -136,8 +137,8 @@ impl Counter for Pthread {
         assert_eq!(unsafe { libc::pthread_mutex_unlock(self.0.lock.get()) }, 0);
     }
 
-    fn total(&self) -> u64 {
-        self.0.value()
+    fn total(&self) -> Option<u64> {
+        Some(self.0.value())
     }
 }
 
@@ -160,6 +161,58 @@ impl Baton for SpinWord {
             hint::spin_loop();
         }
         self.0.store(0, Relaxed);
+    }
+}
+
+/// The least that it takes to be waited for awake with a lock around it: a CAS and a swap for each turn of the
+/// lock, and a counter that says when to look again.
+pub(crate) struct SpinCondition {
+    /// A cache line each, as ours have.
+    lock: &'static AtomicU64,
+    flag: &'static AtomicU64,
+    notified: &'static AtomicU64,
+}
+
+impl SpinCondition {
+    #[inline(always)]
+    fn lock(&self) {
+        while self.lock.load(Relaxed) != 0 || self.lock.compare_exchange(0, 1, Acquire, Relaxed).is_err() {
+            hint::spin_loop();
+        }
+    }
+
+    #[inline(always)]
+    fn unlock(&self) {
+        self.lock.swap(0, Release);
+    }
+}
+
+impl Baton for SpinCondition {
+    fn new() -> SpinCondition {
+        SpinCondition { lock: bare_atomic(), flag: bare_atomic(), notified: bare_atomic() }
+    }
+
+    #[inline(always)]
+    fn give(&self) {
+        self.lock();
+        self.flag.store(1, Relaxed);
+        self.unlock();
+        self.notified.fetch_add(1, Release);
+    }
+
+    #[inline(always)]
+    fn take(&self) {
+        self.lock();
+        while self.flag.load(Relaxed) == 0 {
+            let before = self.notified.load(Relaxed);
+            self.unlock();
+            while self.notified.load(Acquire) == before {
+                hint::spin_loop();
+            }
+            self.lock();
+        }
+        self.flag.store(0, Relaxed);
+        self.unlock();
     }
 }
 
@@ -190,34 +243,41 @@ impl Baton for FutexWord {
     }
 }
 
-/// `sem_t` with one permit, shared among processes: what Python's `Lock` is made of.
+/// `sem_t`, shared among processes: what Python's `Semaphore` is made of, and with one permit its `Lock`.
 pub(crate) struct Semaphore(&'static Guarded<libc::sem_t>);
 
-// SAFETY: the value is reached by the holder of the one permit alone.
+// SAFETY: the value is reached by `increment` alone, which is for a semaphore of one permit.
 unsafe impl Sync for Semaphore {}
 
 impl Semaphore {
-    pub(crate) fn new() -> Semaphore {
+    pub(crate) fn new(permits: u32) -> Semaphore {
         // SAFETY: zeroes are room for a semaphore, which `sem_init` makes before anybody uses it.
         unsafe {
             let guarded: &'static Guarded<libc::sem_t> = map();
-            assert_eq!(libc::sem_init(guarded.lock.get(), 1, 1), 0);
+            assert_eq!(libc::sem_init(guarded.lock.get(), 1, permits), 0);
             Semaphore(guarded)
         }
+    }
+}
+
+impl Rooms for Semaphore {
+    #[inline(always)]
+    fn enter_and_leave(&self, inside: impl FnOnce()) {
+        // SAFETY: `new` has made a semaphore there. It fails when a signal interrupts it: then again.
+        while unsafe { libc::sem_wait(self.0.lock.get()) } != 0 {}
+        inside();
+        // SAFETY: as above.
+        assert_eq!(unsafe { libc::sem_post(self.0.lock.get()) }, 0);
     }
 }
 
 impl Counter for Semaphore {
     #[inline(always)]
     fn increment(&self) {
-        // SAFETY: `new` has made a semaphore there. It fails when a signal interrupts it: then again.
-        while unsafe { libc::sem_wait(self.0.lock.get()) } != 0 {}
-        self.0.add_one();
-        // SAFETY: as above.
-        assert_eq!(unsafe { libc::sem_post(self.0.lock.get()) }, 0);
+        self.enter_and_leave(|| self.0.add_one());
     }
 
-    fn total(&self) -> u64 {
-        self.0.value()
+    fn total(&self) -> Option<u64> {
+        Some(self.0.value())
     }
 }

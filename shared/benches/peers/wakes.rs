@@ -3,7 +3,7 @@
 //! Two processes hand something to and fro, by two of the same kind: a hand-over is one way. Anything that one can
 //! give and the other can wait for is a [`Baton`].
 
-use crate::peers::{FutexWord, SpinWord};
+use crate::peers::{FutexWord, SpinCondition, SpinWord};
 use crate::python::python;
 use crate::round::{Contestant, Effort, Series, contestant, median, rounds};
 use crate::table::{MICROSECONDS, Row, Target};
@@ -12,7 +12,7 @@ use nix::time::ClockId;
 use nix::unistd::Pid;
 use shared::memory::Shared;
 use shared::process;
-use shared::sync::Event;
+use shared::sync::{Condition, Event, Lock};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -44,6 +44,25 @@ impl Baton for Event {
     }
 }
 
+/// A flag, its lock and its condition. It is given back before the other is notified, who would only wait for it.
+impl Baton for (Lock<u32>, Condition) {
+    fn new() -> (Lock<u32>, Condition) {
+        (Lock::new(0), Condition::new())
+    }
+
+    #[inline(always)]
+    fn give(&self) {
+        *self.0.lock().expect("nobody dies") = 1;
+        self.1.notify_one();
+    }
+
+    #[inline(always)]
+    fn take(&self) {
+        let flag = self.0.lock().expect("nobody dies");
+        *self.1.wait_while(flag, |flag| *flag == 0).expect("nobody dies") = 0;
+    }
+}
+
 /// How those who hand it over live.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Case {
@@ -60,18 +79,40 @@ enum Case {
 pub(crate) fn rows(effort: Effort) -> Vec<Row> {
     let titles =
         ["`Event`, hot", "`Event`, sleeping", "`Event`, both on one core", "`Event`, two pairs at once"];
-    of::<Event>(effort, "Event", titles, ["Event()", "baton.set()", "baton.wait(); baton.clear()"])
+    let in_python = ["fork.Event()", "baton.set()", "baton.wait(); baton.clear()"];
+    let mut rows = of::<Event, SpinWord>(effort, "Event", "raw spin", titles, in_python);
+    let titles = [
+        "`Condition`, hot",
+        "`Condition`, sleeping",
+        "`Condition`, both on one core",
+        "`Condition`, two pairs at once",
+    ];
+    let in_python = [
+        "(fork.Condition(), fork.RawValue('i', 0))",
+        "\n  with baton[0]: baton[1].value = 1; baton[0].notify()",
+        "\n  with baton[0]: baton[0].wait_for(lambda: baton[1].value); baton[1].value = 0",
+    ];
+    // To be notified is not all: it must have its lock again.
+    rows.extend(of::<(Lock<u32>, Condition), SpinCondition>(
+        effort,
+        "Condition",
+        "raw spin with a lock",
+        titles,
+        in_python,
+    ));
+    rows
 }
 
-/// The rows of one kind, and how Python makes, gives and takes its own.
-fn of<B: Baton>(
+/// The rows of one kind, with the least that it takes when hot, and how Python makes, gives and takes its own.
+fn of<B: Baton, Least: Baton>(
     effort: Effort,
     name: &'static str,
+    least: &'static str,
     titles: [&'static str; 4],
     in_python: [&str; 3],
 ) -> Vec<Row> {
     const CASES: [Case; 4] = [Case::Hot, Case::Sleeping, Case::OneCore, Case::TwoPairs];
-    let mut contestants = vec![one::<SpinWord>("raw spin", Case::Hot, effort)];
+    let mut contestants = vec![one::<Least>(least, Case::Hot, effort)];
     for case in CASES {
         contestants.extend([one::<B>(name, case, effort), one::<FutexWord>("raw futex", case, effort)]);
     }
@@ -211,7 +252,7 @@ fn python_hands_over([new, give, take]: [&str; 3], pin: &str) -> Option<Contesta
         "\
 import os
 {pin}
-there, back = fork.{new}, fork.{new}
+there, back = {new}, {new}
 def give(baton): {give}
 def take(baton): {take}
 def answer():

@@ -1,12 +1,11 @@
 //! One row: set the scene, bring a victim to a boundary, kill it, see what the survivors get.
 
-use crate::rows::{Operation, Owner, Part, Row};
+use crate::scene::{Death, LONG, Outcome, Part, Row, SHORT, Scene, Wrong};
+use crate::survivor::PROMISED;
 use crate::victim::{Awake, Path, Victim};
-use crate::world::{Kind, PATIENCE, PROMISED, World, wait_until};
 use nix::unistd::alarm;
-use shared::process::{Builder, JoinHandle};
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How many of the boundaries are tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,8 +59,12 @@ impl Tally {
         self.worst = self.worst.max(other.worst);
     }
 
+    pub(crate) fn wrong(&self) -> u64 {
+        self.hangs + self.double_owners + self.broken
+    }
+
     pub(crate) fn is_good(&self) -> bool {
-        self.hangs + self.double_owners + self.broken == 0 && self.worst <= PROMISED
+        self.wrong() == 0 && self.worst <= PROMISED
     }
 }
 
@@ -72,9 +75,6 @@ const ENOUGH: u64 = 3;
 const ATTEMPTS: u32 = 50;
 /// And how often, without a boundary reached in between, another path may be looked for.
 const CHANGES: u32 = 10;
-/// The time limits of the victim's `lock_timeout`: that it cannot reach, and shorter than its first slice.
-const LONG: Duration = Duration::from_secs(10);
-const SHORT: Duration = Duration::from_millis(3);
 /// Nothing takes so long: the kernel then ends this program, and with it its children.
 const WATCHDOG_SECONDS: u32 = 60;
 
@@ -88,13 +88,14 @@ struct Route {
 ///
 /// A path may change meanwhile: it depends on the clock here and there, and on the length of a text in
 /// `/proc` when it is asked whether the owner lives. Then it is recorded anew, from where it changed.
-pub(crate) fn run<K: Kind>(row: Row, extent: Extent) -> Tally {
-    let mut killer = Killer::<K> { row, world: World::new(), tally: Tally::default() };
+pub(crate) fn run(row: &Row, extent: Extent) -> Tally {
+    let (scene, time_limit) = ((row.scene)(), row.part.time_limit());
+    let mut killer = Killer { row, scene, time_limit, tally: Tally::default() };
     let (mut done, mut changes) = (0, 0);
     'path: while changes < CHANGES {
         let Some(route) = killer.find_route() else { break };
         while let Some(&boundary) = extent.choose(&route.part).get(done) {
-            if killer.tally.hangs + killer.tally.double_owners + killer.tally.broken >= ENOUGH {
+            if killer.tally.wrong() >= ENOUGH {
                 break 'path;
             }
             if !killer.kill_at(&route, boundary) {
@@ -103,27 +104,30 @@ pub(crate) fn run<K: Kind>(row: Row, extent: Extent) -> Tally {
             }
             (done, changes) = (done + 1, 0);
         }
-        killer.world.end();
         return killer.tally;
     }
-    killer.complain(&format!("given up after {done} boundaries"));
-    killer.world.end();
+    killer.tally.broken += 1;
+    killer.tell(&format!("given up after {done} boundaries"));
     killer.tally
 }
 
-struct Killer<K> {
-    row: Row,
-    world: World<K>,
+struct Killer<'a> {
+    row: &'a Row,
+    scene: Box<dyn Scene>,
+    /// Of the victim's operation, if it has one.
+    time_limit: Duration,
     tally: Tally,
 }
 
-impl<K: Kind> Killer<K> {
+impl Killer<'_> {
     fn find_route(&mut self) -> Option<Route> {
         if self.row.part == Part::Call {
             return Some(Route { to_sleep: None, part: self.record_twice(|_, victim| victim.record())? });
         }
         // With time enough to be stepped as far as the sleep.
+        self.time_limit = LONG;
         let to_sleep = self.record_twice(|_, victim| victim.record())?;
+        self.time_limit = self.row.part.time_limit();
         let part = match self.row.part {
             Part::Sleep => Path::sleep(),
             _ => self.record_twice(|killer, victim| {
@@ -140,6 +144,9 @@ impl<K: Kind> Killer<K> {
     fn record_twice(&mut self, record: impl Fn(&mut Self, &Victim) -> Option<Path>) -> Option<Path> {
         let mut paths = Vec::new();
         for _ in 0..ATTEMPTS {
+            if self.tally.wrong() >= ENOUGH {
+                break;
+            }
             let mut path = None;
             self.one_death(|killer, victim| {
                 path = record(killer, victim);
@@ -162,59 +169,18 @@ impl<K: Kind> Killer<K> {
                     && (killer.row.part == Part::Sleep || victim.run_to(&route.part, boundary))
             }
         };
-        (0..ATTEMPTS).any(|_| self.one_death(travel))
+        (0..ATTEMPTS).any(|_| self.tally.wrong() < ENOUGH && self.one_death(travel))
     }
 
     /// One victim, from its birth to what the survivors say of its death. Counted as a boundary if the
     /// journey led where it was to lead; the laws hold in any case.
     fn one_death(&mut self, journey: impl FnOnce(&mut Self, &Victim) -> bool) -> bool {
         alarm::set(WATCHDOG_SECONDS);
-        let (victim, dead) = self.set_scene();
+        let victim = self.scene.set(self.time_limit);
         let arrived = journey(self, &victim);
-        self.bury(victim, dead, arrived);
+        self.bury(victim, arrived);
         alarm::cancel();
         arrived
-    }
-
-    fn set_scene(&mut self) -> (Victim, Option<JoinHandle<()>>) {
-        let Row { operation, owner, part, sleeper, .. } = self.row;
-        let dead = match owner {
-            Owner::VictimOrNobody => None,
-            Owner::Dead => Some(self.start_owner()),
-            Owner::Holder => {
-                assert!(self.world.hold(), "the holder does not get a free lock: {:?}", self.world.lock);
-                None
-            }
-        };
-        let timeout = if matches!(part, Part::TimeUp | Part::WokenSlowly) { SHORT } else { LONG };
-        let victim = Victim::new(&self.world.lock, &self.world.board, operation, timeout);
-        if matches!(operation, Operation::Unlock | Operation::NestedLock | Operation::NestedUnlock) {
-            self.world.taken += 1;
-        }
-        if sleeper && part == Part::Call {
-            self.world.put_to_sleep();
-        }
-        if let Some(owner) = &dead {
-            owner.kill().expect("a child of ours");
-            assert!(wait_until(PATIENCE, || owner.is_finished()), "the owner does not die");
-        }
-        (victim, dead)
-    }
-
-    /// A process that has the lock and will die with it.
-    fn start_owner(&self) -> JoinHandle<()> {
-        let lock = self.world.lock.clone();
-        let owner = Builder::new().name("owner").daemon(true);
-        let owner = owner.spawn(move || {
-            std::mem::forget(lock.lock());
-            loop {
-                std::thread::park();
-            }
-        });
-        let owner = owner.expect("a process");
-        let owns = || self.world.lock.owner() == Some(owner.process().id());
-        assert!(wait_until(PATIENCE, owns), "the owner does not get a free lock: {:?}", self.world.lock);
-        owner
     }
 
     /// Takes the victim, which stands before its sleep, to where it comes back from the kernel. In the row
@@ -223,81 +189,55 @@ impl<K: Kind> Killer<K> {
         if !victim.fall_asleep() {
             return false;
         }
-        let world = &mut self.world;
-        if self.row.sleeper {
-            world.put_to_sleep();
-        }
-        match self.row.part {
+        self.scene.follow();
+        let part = self.row.part;
+        match part {
             Part::Call | Part::Sleep => true,
-            Part::Woken => world.release() && victim.wake_up() == Awake::Woken,
-            Part::WokenTooLate => world.release() && victim.wake_up() == Awake::Woken && world.hold(),
-            Part::WokenSlowly => {
-                let woken = world.release() && victim.wake_up() == Awake::Woken;
-                sleep(SHORT + Duration::from_millis(5));
+            Part::SliceOver | Part::TimeUp => victim.wake_up() == Awake::TimedOut,
+            Part::Woken | Part::WokenSlowly | Part::WokenTooLate => {
+                self.scene.wake();
+                let woken = victim.wake_up() == Awake::Woken;
+                match part {
+                    Part::WokenTooLate if woken => self.scene.forestall(),
+                    Part::WokenSlowly => sleep(SHORT + Duration::from_millis(5)),
+                    _ => {}
+                }
                 woken
             }
-            Part::SliceOver | Part::TimeUp => victim.wake_up() == Awake::TimedOut,
         }
     }
 
     /// Kills the victim, and asks the survivors.
-    fn bury(&mut self, victim: Victim, dead: Option<JoinHandle<()>>, arrived: bool) {
-        let pid = victim.pid();
-        let dead_pid = dead.as_ref().map(|owner| owner.process().id());
-        // It is stopped or asleep: if the word names it, that does not change any more.
-        let named = self.world.lock.owner();
-        if named == Some(pid) {
-            self.world.board.witness(pid);
-        }
-        victim.die();
-        let death = Instant::now();
-        let answers = if self.world.release() { self.world.answers(death) } else { None };
-        let time = death.elapsed();
-        let double_owners = self.world.board.take_double_owners();
-        if double_owners > 0 {
-            self.tally.double_owners += double_owners;
-            self.tell("two owners");
-        }
+    fn bury(&mut self, victim: Victim, arrived: bool) {
+        self.scene.look(&victim);
+        let death = Death::of(victim);
+        let judgement = self.scene.judge(&death);
         self.tally.boundaries += u64::from(arrived);
-        if let Some(owner) = dead {
-            let _ = owner.join();
+        match judgement {
+            Ok(outcome) if arrived => {
+                let count = match outcome {
+                    Outcome::Clean => &mut self.tally.clean,
+                    Outcome::Recovered => &mut self.tally.recovered,
+                };
+                *count += 1;
+                self.tally.worst = self.tally.worst.max(death.answered.get());
+            }
+            Ok(_) => {}
+            Err(wrong) => {
+                let (count, what) = match wrong {
+                    Wrong::Hang(what) => (&mut self.tally.hangs, what),
+                    Wrong::DoubleOwner(what) => (&mut self.tally.double_owners, what),
+                    Wrong::Law(what) => (&mut self.tally.broken, what),
+                };
+                *count += 1;
+                self.tell(&format!("victim {}: {what}", death.pid));
+                self.scene = (self.row.scene)();
+            }
         }
-        let Some(answers) = answers else {
-            self.tally.hangs += 1;
-            self.tell(&format!("no answer within {PROMISED:?}; at the death the word named {named:?}"));
-            std::mem::replace(&mut self.world, World::new()).end();
-            return;
-        };
-
-        let expected = named.filter(|&owner| owner == pid || Some(owner) == dead_pid);
-        let mut reported: Vec<u32> = answers.iter().filter_map(|answer| answer.died).collect();
-        // The sleeper may have been faster than the victim in recovering from the dead owner.
-        reported.retain(|&owner| Some(owner) != dead_pid || named == dead_pid);
-        if reported != expected.into_iter().collect::<Vec<_>>() {
-            self.complain(&format!("victim {pid}, the word named {named:?}, reported were {reported:?}"));
-        }
-        let count = answers.last().map_or(0, |control| control.count);
-        if count != self.world.taken {
-            self.complain(&format!("taken {} times, counted {count}", self.world.taken));
-            self.world.taken = count;
-        }
-        if self.world.lock.is_locked() || self.world.lock.poison().is_some() {
-            self.complain("the lock is not free and sound in the end");
-        }
-        if arrived {
-            *(if reported.is_empty() { &mut self.tally.clean } else { &mut self.tally.recovered }) += 1;
-            self.tally.worst = self.tally.worst.max(time);
-        }
-    }
-
-    /// A law is broken, or this program is.
-    fn complain(&mut self, what: &str) {
-        self.tally.broken += 1;
-        self.tell(what);
     }
 
     fn tell(&self, what: &str) {
         let Row { operation, state, .. } = self.row;
-        eprintln!("{}, {operation}, {state}: {what}; now {:?}", K::NAME, self.world.lock);
+        eprintln!("{operation}, {state}: {what}; now {}", self.scene.describe());
     }
 }

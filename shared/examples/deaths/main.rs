@@ -1,4 +1,4 @@
-//! The killer: SIGKILL at every instruction of every operation of the locks, and what the survivors get.
+//! The killer: SIGKILL at every instruction of every operation of the primitives, and what the survivors get.
 //!
 //! ```text
 //! cargo run --release -p shared --example deaths -- --quick | --full [--only TEXT]
@@ -6,22 +6,39 @@
 //!
 //! A child calls an operation under `ptrace(2)` and is killed at one boundary between two instructions; then
 //! the next child at the next. `--full` takes every boundary, `--quick` every row with some of them, `--only`
-//! the rows whose operation and state contain the text. After each death the survivors (one that sleeps in
-//! `lock`, where there is one, then one that comes new) must get the lock within a second, told of the death
-//! exactly if the lock named the dead; nobody may get it while another alive has it; and in the end it is free
-//! and sound, and the count under it is right. The exit status is 1 if not. An operation that sleeps is
-//! stepped up to its first sleep, killed once in it, and stepped from its end to the return or the next sleep.
+//! the rows whose operation and state contain the text. An operation that sleeps is stepped up to its first
+//! sleep, killed once in it, and stepped from its end to the return or the next sleep. After each death the
+//! survivors, those that sleep and one that comes new, must get what they are owed within a second, and the
+//! laws of the primitive must hold. The exit status is 1 if not.
+//!
+//! What is killed and what must hold is told in a file for each primitive: `locks.rs`, `semaphores.rs`, `event.rs`,
+//! `condition.rs`, `barrier.rs`. The rest is the same for all: `scene.rs` is what such a file provides,
+//! `killer.rs` goes through a row of it, `victim.rs` is the traced child and `survivor.rs` those who live on.
 //!
 //! It relies on x86-64, for single steps and breakpoints.
 
 #[cfg(target_arch = "x86_64")]
+mod barrier;
+#[cfg(target_arch = "x86_64")]
+mod condition;
+#[cfg(target_arch = "x86_64")]
+mod event;
+#[cfg(target_arch = "x86_64")]
 mod killer;
 #[cfg(target_arch = "x86_64")]
-mod rows;
+mod kinds;
+#[cfg(target_arch = "x86_64")]
+mod locks;
+#[cfg(target_arch = "x86_64")]
+mod scene;
+#[cfg(target_arch = "x86_64")]
+mod semaphores;
+#[cfg(target_arch = "x86_64")]
+mod survivor;
 #[cfg(target_arch = "x86_64")]
 mod victim;
 #[cfg(target_arch = "x86_64")]
-mod world;
+mod witness;
 
 #[cfg(not(target_arch = "x86_64"))]
 fn main() {
@@ -36,21 +53,32 @@ fn main() -> std::process::ExitCode {
 #[cfg(target_arch = "x86_64")]
 mod table {
     use crate::killer::{Extent, Tally, run};
-    use crate::rows::{Row, STRAND, rows};
-    use crate::world::Kind;
+    use crate::scene::Row;
+    use crate::{barrier, condition, event, locks, semaphores};
     use shared::sync::{Lock, ReentrantLock};
     use std::cell::Cell;
     use std::process::ExitCode;
     use std::time::{Duration, Instant};
 
-    /// So many boundaries a row in the quick run.
-    const QUICK: usize = 120;
-    /// A lock that is broken this thoroughly needs no further rows: each hang costs a second.
-    const TOO_MANY_HANGS: u64 = 12;
+    /// So many boundaries a row in the quick run, and where a death takes its time.
+    const QUICK: usize = 40;
+    const QUICK_IF_SLOW: usize = 10;
+    /// What is broken this thoroughly needs no further rows: each hang costs a second.
+    const TOO_MANY: u64 = 12;
 
     struct Options {
         full: bool,
         only: String,
+    }
+
+    impl Options {
+        fn extent(&self, row: &Row) -> Extent {
+            match (row.first_only, self.full) {
+                (true, full) => Extent::First(if full { 1000 } else { 50 }),
+                (false, true) => Extent::All,
+                (false, false) => Extent::AtMost(if row.slow { QUICK_IF_SLOW } else { QUICK }),
+            }
+        }
     }
 
     fn options() -> Option<Options> {
@@ -78,15 +106,15 @@ mod table {
         );
         println!("|---|---|--:|--:|--:|--:|--:|--:|");
         let mut total = Tally::default();
-        each_row::<Lock<Cell<u64>>>(&options, &mut total);
-        each_row::<ReentrantLock<Cell<u64>>>(&options, &mut total);
-        row::<Lock<Cell<u64>>>(
-            STRAND,
-            Extent::First(if options.full { 1000 } else { 50 }),
-            &options,
-            &mut total,
-        );
-        if total.boundaries + total.hangs == 0 {
+        for row in rows() {
+            let wanted = format!("{}, {}", row.operation, row.state).contains(&options.only);
+            if wanted && total.wrong() < TOO_MANY {
+                let tally = run(&row, options.extent(&row));
+                println!("{}", line(&row.operation, row.state, &tally));
+                total.add(&tally);
+            }
+        }
+        if total.boundaries + total.wrong() == 0 {
             eprintln!("no row has this text: {}", options.only);
             return ExitCode::from(2);
         }
@@ -96,21 +124,17 @@ mod table {
         if total.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 
-    fn each_row<K: Kind>(options: &Options, total: &mut Tally) {
-        let extent = if options.full { Extent::All } else { Extent::AtMost(QUICK) };
-        for each in rows(K::REENTRANT) {
-            row::<K>(each, extent, options, total);
-        }
-    }
-
-    fn row<K: Kind>(row: Row, extent: Extent, options: &Options, total: &mut Tally) {
-        let operation = format!("{}, {}", K::NAME, row.operation);
-        let wanted = format!("{operation}, {}", row.state).contains(&options.only);
-        if wanted && total.hangs < TOO_MANY_HANGS {
-            let tally = run::<K>(row, extent);
-            println!("{}", line(&operation, row.state, &tally));
-            total.add(&tally);
-        }
+    fn rows() -> Vec<Row> {
+        let mut rows = locks::rows::<Lock<Cell<u64>>>();
+        rows.extend(locks::rows::<ReentrantLock<Cell<u64>>>());
+        rows.push(locks::strand());
+        rows.extend(semaphores::rows(false));
+        rows.extend(semaphores::rows(true));
+        rows.extend(event::rows());
+        rows.extend(condition::rows::<Lock<Cell<u64>>>());
+        rows.extend(condition::rows::<ReentrantLock<Cell<u64>>>());
+        rows.extend(barrier::rows());
+        rows
     }
 
     fn line(operation: &str, state: &str, tally: &Tally) -> String {

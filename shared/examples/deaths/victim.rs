@@ -5,16 +5,17 @@
 //! breakpoint near the boundary and are stepped the rest of the way. Boundaries are never skipped by this,
 //! and the arrival is checked against the recorded path.
 
-use crate::rows::Operation;
-use crate::world::{Board, Kind, OVER, PATIENCE, Taken, state, wait_until};
+use crate::survivor::{PATIENCE, state, wait_until};
 use nix::libc::{self, user_regs_struct};
 use nix::sys::ptrace;
 use nix::sys::signal::{Signal, raise};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
+use shared::memory::Shared;
 use shared::process::{Builder, JoinHandle};
 use std::collections::HashMap;
 use std::ptr;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
 /// One that goes another way than was recorded may not come by for ever.
@@ -79,25 +80,63 @@ pub(crate) enum Awake {
     Otherwise,
 }
 
+/// How far the victim is, in a word that its tracer sees.
+#[derive(Clone, Debug)]
+pub(crate) struct Marks(Shared<AtomicU64>);
+
+/// The operation has begun.
+const BEGUN: u64 = 1;
+/// It has returned.
+const OVER: u64 = 2;
+
+impl Marks {
+    /// Stops for the tracer, and then does what is stepped through.
+    #[inline(always)]
+    pub(crate) fn operation<T>(&self, operation: impl FnOnce() -> T) -> T {
+        raise(Signal::SIGSTOP).expect("a stop");
+        self.0.store(BEGUN, SeqCst);
+        let result = operation();
+        self.0.store(OVER, SeqCst);
+        result
+    }
+}
+
 /// A traced child, stopped just before its operation at first.
 #[derive(Debug)]
 pub(crate) struct Victim {
     process: JoinHandle<()>,
     pid: Pid,
-    board: Board,
+    marks: Marks,
 }
 
 impl Victim {
-    pub(crate) fn new<K: Kind>(lock: &K, board: &Board, operation: Operation, timeout: Duration) -> Victim {
-        board.before_operation();
-        let (lock, marks) = (lock.clone(), board.clone());
+    /// `life` calls [`Marks::operation`] once, having warmed up: what is found out at the first use of an
+    /// operation, who this process is for one, would have to be stepped through as well.
+    pub(crate) fn new(life: impl FnOnce(&Marks) + Send + 'static) -> Victim {
+        let marks = Marks(Shared::new(AtomicU64::new(0)));
+        let of_victim = marks.clone();
         let process = Builder::new().name("victim").daemon(true);
-        let process = process.spawn(move || live(&lock, &marks, operation, timeout)).expect("a process");
+        let process = process.spawn(move || {
+            ptrace::traceme().expect("ptrace is permitted");
+            life(&of_victim);
+            // Only one that took another path than the recorded one comes here.
+            raise(Signal::SIGSTOP).expect("a stop");
+        });
+        let process = process.expect("a process");
         let pid = Pid::from_raw(process.process().id() as i32);
-        let victim = Victim { process, pid, board: board.clone() };
+        let victim = Victim { process, pid, marks };
         let stopped = victim.stop(PATIENCE);
         assert_eq!(stopped, Some(Signal::SIGSTOP), "victim {pid} is in state {:?}", state(victim.pid()));
         victim
+    }
+
+    fn phase(&self) -> u64 {
+        self.marks.0.load(SeqCst)
+    }
+
+    /// Whether its operation has returned.
+    pub(crate) fn is_over(&self) -> bool {
+        self.phase() == OVER
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -136,11 +175,11 @@ impl Victim {
         let mut first = None;
         loop {
             let registers = self.registers();
-            if first.is_none() && self.board.phase() != 0 {
+            if first.is_none() && self.phase() != 0 {
                 first = Some(addresses.len());
             }
             addresses.push(registers.rip);
-            if self.board.phase() == OVER || self.is_about_to_sleep(&registers) {
+            if self.is_over() || self.is_about_to_sleep(&registers) {
                 return Some(Path::new(addresses, first?));
             }
             if addresses.len() > TOO_LONG || !self.step() {
@@ -215,60 +254,4 @@ impl Victim {
 
 fn address(of: u64) -> *mut libc::c_void {
     ptr::without_provenance_mut(of as usize)
-}
-
-/// What the victim does as long as it is let.
-fn live<K: Kind>(lock: &K, marks: &Board, operation: Operation, timeout: Duration) {
-    ptrace::traceme().expect("ptrace is permitted");
-    warm_up(&K::new());
-    let stop = || raise(Signal::SIGSTOP).expect("a stop");
-    match operation {
-        Operation::Lock => {
-            stop();
-            std::mem::forget(marks.marked(|| lock.lock()));
-        }
-        Operation::TryLock => {
-            stop();
-            std::mem::forget(marks.marked(|| lock.try_lock()));
-        }
-        Operation::LockTimeout => {
-            stop();
-            std::mem::forget(marks.marked(|| lock.lock_timeout(timeout)));
-        }
-        Operation::Unlock => {
-            let guard = counted::<K>(lock.lock());
-            stop();
-            marks.marked(|| drop(guard));
-        }
-        Operation::NestedLock => {
-            let _outer = counted::<K>(lock.lock());
-            stop();
-            std::mem::forget(marks.marked(|| lock.lock()));
-        }
-        Operation::NestedUnlock => {
-            let _outer = counted::<K>(lock.lock());
-            let inner = sound(lock.lock());
-            stop();
-            marks.marked(|| drop(inner));
-        }
-    }
-    // Only one that took another path than the recorded one comes here.
-    stop();
-}
-
-/// What is found out at the first use is known afterwards: who this process is, for one.
-fn warm_up<K: Kind>(lock: &K) {
-    drop(sound(lock.lock()));
-    drop(lock.try_lock().map(sound));
-    drop(lock.lock_timeout(Duration::from_secs(1)).map(sound));
-}
-
-fn sound<G>(taken: Taken<G>) -> G {
-    taken.unwrap_or_else(|poisoned| poisoned.into_inner())
-}
-
-fn counted<K: Kind>(taken: Taken<K::Guard<'_>>) -> K::Guard<'_> {
-    let guard = sound(taken);
-    guard.set(guard.get() + 1);
-    guard
 }

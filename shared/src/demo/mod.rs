@@ -23,6 +23,7 @@
 
 mod color;
 mod dice;
+pub mod laws;
 mod outcome;
 pub mod transcript;
 
@@ -31,10 +32,10 @@ pub use dice::{Dice, Draws, Seed};
 pub use outcome::{Failure, Outcome, join_all};
 
 use crate::process;
+use crate::process::signal::{self, Disposition, Signal};
 use crate::sys::clock::{self, Deadline};
-use crate::sys::{pidfd, signal};
+use crate::sys::pidfd;
 use clap::Parser;
-use nix::sys::signal::Signal;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -83,17 +84,13 @@ impl Demo {
 /// closes the pipe ends it quietly, as it ends `cat`. Ctrl-C ends its children first and then it, with
 /// status 130, and what was to be done [at exit](process::at_exit) is done.
 pub fn options<T: Parser>() -> T {
-    for (signal, end) in [
-        (Signal::SIGINT, end_by_int as fn()),
-        (Signal::SIGTERM, end_by_term),
-        (Signal::SIGHUP, end_by_hup),
-        (Signal::SIGPIPE, end_by_pipe),
-    ] {
-        if signal == Signal::SIGPIPE {
-            signal::restore_default(signal); // Rust programs start with it ignored.
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGPIPE] {
+        // What was ignored when the program began (by `nohup`, say) stays so. But for SIGPIPE: all Rust programs
+        // begin with that ignored.
+        if signal == Signal::SIGPIPE || signal::disposition(signal) != Ok(Disposition::Ignore) {
+            // If it cannot be handled it ends the program all the same, a little less tidily.
+            let _ = signal::handle(signal, move || end_by(signal));
         }
-        // If it cannot be caught it ends the program all the same, a little less tidily.
-        let _ = signal::catch(signal, end);
     }
     look_round_before_panics();
     T::try_parse().unwrap_or_else(|error| {
@@ -110,30 +107,14 @@ pub fn options<T: Parser>() -> T {
 fn look_round_before_panics() {
     let told_by_program = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        signal::safe_point();
+        signal::run_pending();
         told_by_program(panic);
     }));
 }
 
-fn end_by_int() {
-    end_by(Signal::SIGINT);
-}
-
-fn end_by_term() {
-    end_by(Signal::SIGTERM);
-}
-
-fn end_by_hup() {
-    end_by(Signal::SIGHUP);
-}
-
-fn end_by_pipe() {
-    end_by(Signal::SIGPIPE);
-}
-
 fn end_by(signal: Signal) -> ! {
     process::kill_all();
-    process::exit(128 + signal as i32)
+    process::exit(128 + signal.number())
 }
 
 /// Refuses options that make no sense together, as [`options`] refuses those that make none alone.

@@ -1,7 +1,7 @@
 //! How an example ends: well, or with one clear line.
 
+use crate::process::signal::Signal;
 use crate::process::{self, ExitError, JoinHandle};
-use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
 use std::error::Error;
 use std::fmt;
@@ -43,11 +43,11 @@ impl<E: Error + 'static> From<E> for Failure {
 /// A child that wrote into a closed pipe, or was reached by Ctrl-C, was ended by that. The program ends
 /// likewise, and has nothing to say about it.
 fn end_like_child(error: &(dyn Error + 'static)) {
-    const CLOSED_PIPE: i32 = Signal::SIGPIPE as i32;
-    const CTRL_C: i32 = Signal::SIGINT as i32;
-    if let Some(ExitError::Signaled { signal: signal @ (CLOSED_PIPE | CTRL_C), .. }) = error.downcast_ref() {
+    if let Some(&ExitError::Signaled { signal, .. }) = error.downcast_ref()
+        && [Signal::SIGPIPE, Signal::SIGINT].contains(&signal)
+    {
         process::kill_all();
-        process::exit(128 + signal);
+        process::exit(128 + signal.number());
     }
 }
 

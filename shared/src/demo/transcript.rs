@@ -44,6 +44,12 @@ impl Transcript {
             .unwrap_or_else(|| panic!("no line {line:?} in {self:#?}"))
     }
 
+    /// Standard error, line by line, without the hints: the seed, and where the pictures are.
+    pub fn complaints(&self) -> Vec<&str> {
+        let is_hint = |line: &&str| ["seed ", "pictures in "].iter().any(|hint| line.starts_with(hint));
+        self.errors.lines().filter(|line| !is_hint(line)).collect()
+    }
+
     /// The run ended well.
     #[track_caller]
     pub fn expect_success(self) -> Transcript {
@@ -143,9 +149,7 @@ impl Started {
 
     /// Its processes, by pid, that still run.
     pub fn processes(&self) -> Vec<u32> {
-        let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-        let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-        pids.filter(|pid| is_marked(*pid, &self.mark)).collect()
+        all_pids().filter(|pid| is_marked(*pid, &self.mark)).collect()
     }
 
     /// Waits until no more than `count` of its processes run. `false` if that took longer than `patience`.
@@ -220,6 +224,35 @@ fn text(stream: Option<&mut impl Read>) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
+/// The children of a process, the eldest first; those that have ended and lie about included.
+pub fn children(pid: u32) -> Vec<u32> {
+    let mut children: Vec<_> = all_pids().filter(|child| parent(*child) == Some(pid)).collect();
+    // Pids are given in ascending order, and then from the beginning again.
+    children.sort_by_key(|child| child.wrapping_sub(pid));
+    children
+}
+
+fn parent(pid: u32) -> Option<u32> {
+    stat(pid)?.nth(1)?.parse().ok()
+}
+
+/// Whether it waits for something else than a processor.
+pub fn sleeps(pid: u32) -> bool {
+    stat(pid).and_then(|mut fields| fields.next()).is_some_and(|state| ["S", "T"].contains(&&*state))
+}
+
+/// What `proc_pid_stat(5)` says behind the name in parentheses: the state, the parent, and more.
+fn stat(pid: u32) -> Option<impl Iterator<Item = String>> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let fields: Vec<_> = stat.rsplit_once(')')?.1.split_whitespace().map(str::to_owned).collect();
+    Some(fields.into_iter())
+}
+
+fn all_pids() -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
 /// Whether the process runs (a zombie has no environment) and has the mark.
 fn is_marked(pid: u32, mark: &str) -> bool {
     let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
@@ -227,10 +260,7 @@ fn is_marked(pid: u32, mark: &str) -> bool {
 }
 
 fn end_marked(mark: &str) {
-    let Ok(entries) = fs::read_dir("/proc") else { return };
-    for pid in entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok()) {
-        if is_marked(pid, mark) {
-            let _ = kill(Pid::from_raw(pid as i32), Signal::SIGKILL);
-        }
+    for pid in all_pids().filter(|pid| is_marked(*pid, mark)) {
+        let _ = kill(Pid::from_raw(pid as i32), Signal::SIGKILL);
     }
 }

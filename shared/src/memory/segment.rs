@@ -50,10 +50,28 @@ impl<T> Segment<T> {
         Segment::map()
     }
 
+    /// Maps room for a value of zeroes that has no memory yet, save what [`populate`](Self::populate) gives it.
+    ///
+    /// # Safety
+    ///
+    /// All zeroes must be a value of `T`.
+    pub(crate) unsafe fn sparse() -> Result<Segment<T>, Errno> {
+        Segment::over(Mapping::sparse)
+    }
+
+    /// Sees to it that the first `len` bytes have memory: a lack of it is an error here and not a `SIGBUS` later.
+    pub(crate) fn populate(&self, len: usize) -> Result<(), Errno> {
+        self.mapping.populate(len)
+    }
+
     fn map() -> Result<Segment<T>, Errno> {
+        Segment::over(Mapping::populated)
+    }
+
+    fn over(map: fn(NonZeroUsize) -> Result<Mapping, Errno>) -> Result<Segment<T>, Errno> {
         const { Self::FITS };
         let len = NonZeroUsize::new(size_of::<T>()).unwrap_or(NonZeroUsize::MIN);
-        let mapping = Mapping::populated(len)?;
+        let mapping = map(len)?;
         Ok(Segment { value: mapping.start().cast(), mapping: Arc::new(mapping) })
     }
 }

@@ -147,7 +147,7 @@ impl<const N: usize> Stream<N> {
 fn between(head: u64, tail: u64, most: usize) -> Result<usize, Corrupt> {
     let filled = tail.wrapping_sub(head);
     let grain = GRAIN as u64;
-    if filled <= most as u64 && head % grain == 0 && tail % grain == 0 {
+    if filled <= most as u64 && head.is_multiple_of(grain) && tail.is_multiple_of(grain) {
         Ok(filled as usize)
     } else {
         Err(Corrupt)

@@ -12,9 +12,9 @@ use super::scope::Scope;
 use crate::channel::Message;
 use crate::channel::presence::{self, Given};
 use crate::sync::guards_held;
-use crate::sys::signal::{self, Blocked};
-use crate::sys::{pidfd, task};
-use nix::sys::signal::Signal;
+use crate::sys::mask::Blocked;
+use crate::sys::{pidfd, signal, task};
+use nix::libc;
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::OwnedFd;
@@ -174,7 +174,7 @@ impl Builder {
 
         let (expecting, name) = identity::mine().expect_child(self.name, self.daemon);
         let hears_which_ends = presence::holds_ends();
-        let waits_to_go = hears_which_ends || signal::is_ignored(Signal::SIGCHLD);
+        let waits_to_go = hears_which_ends || signal::is_ignored(libc::SIGCHLD);
         let parent = std::process::id();
         let dies_with_parent = self.daemon || self.ends_with_parent;
         // Until the child has its bearings, and the parent its descriptor, no handler may run: in the child

@@ -6,7 +6,7 @@ use super::identity::Expecting;
 use super::panics::{self, PanicsNoted};
 use super::report::Report;
 use crate::channel::{Message, presence};
-use crate::sys::signal::Blocked;
+use crate::sys::mask::Blocked;
 use crate::sys::task;
 use nix::sys::prctl;
 use nix::sys::signal::Signal;

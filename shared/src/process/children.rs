@@ -92,7 +92,7 @@ impl Child {
     /// Sends it a signal; one that has ended takes none.
     pub(super) fn signal(&self, signal: Signal) -> io::Result<()> {
         if self.collected().is_none() {
-            pidfd::send(self.pidfd.as_fd(), signal)?;
+            pidfd::send(self.pidfd.as_fd(), signal as i32)?;
         }
         Ok(())
     }

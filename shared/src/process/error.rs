@@ -1,7 +1,7 @@
 //! Why a process could not be started, and how one ended that did not end well.
 
+use super::signal::Signal;
 use crate::channel::MessageError;
-use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::io;
@@ -73,14 +73,14 @@ pub enum ExitError {
         code: i32,
     },
     /// A signal ended it.
-    #[error("process {name} (pid {pid}) was ended by {}", SignalName(*signal))]
+    #[error("process {name} (pid {pid}) was ended by {signal}")]
     Signaled {
         /// Its pid.
         pid: u32,
         /// Its name.
         name: String,
-        /// The signal's number.
-        signal: i32,
+        /// The signal.
+        signal: Signal,
     },
     /// It has ended, but nobody knows how: this program ignores SIGCHLD, or has collected the child by
     /// itself.
@@ -123,21 +123,9 @@ impl ExitError {
         match self {
             ExitError::Panicked { .. } | ExitError::Unsendable { .. } => Some(super::exit::FAILED),
             ExitError::Exited { code, .. } => Some(*code),
-            ExitError::Signaled { signal, .. } => Some(-*signal),
+            ExitError::Signaled { signal, .. } => Some(-signal.number()),
             ExitError::Undecodable { .. } => Some(0),
             ExitError::StatusUnknown { .. } => None,
-        }
-    }
-}
-
-struct SignalName(i32);
-
-impl fmt::Display for SignalName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match Signal::try_from(self.0) {
-            Ok(signal) => f.write_str(signal.as_str()),
-            // The real-time signals have numbers only.
-            Err(_) => write!(f, "signal {}", self.0),
         }
     }
 }

@@ -4,6 +4,7 @@ use super::children::{self, CHILDREN, Child};
 use super::error::ExitError;
 use super::identity::Process;
 use super::report::{self, Said};
+use super::signal;
 use crate::channel::{Awaited, Message, Waitable};
 use crate::sys::clock::Deadline;
 use crate::sys::pidfd::Status;
@@ -60,7 +61,7 @@ impl<T: Message> JoinHandle<T> {
     fn result(&self, status: Status) -> Result<T, ExitError> {
         let (pid, name) = (self.process().id(), self.process().name().to_owned());
         if let Status::Signaled(signal) = status {
-            return Err(ExitError::Signaled { pid, name, signal });
+            return Err(ExitError::Signaled { pid, name, signal: signal::Signal::of_status(signal) });
         }
         // A `()` is not announced: the status stands for it.
         if let (Status::Exited(0), Some(nil)) = (status, report::nil()) {

@@ -55,6 +55,7 @@ mod own;
 mod panics;
 mod report;
 mod scope;
+pub mod signal;
 
 pub use builder::{Builder, spawn};
 pub use children::active_children;

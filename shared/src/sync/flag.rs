@@ -43,7 +43,7 @@ use super::slice::Slice;
 use super::spin::Spin;
 use crate::sys::atomic::{
     AtomicU64,
-    Ordering::{AcqRel, Acquire, Release},
+    Ordering::{Acquire, Release},
 };
 use crate::sys::clock::Deadline;
 use crate::sys::futex::{self, Wait};
@@ -80,7 +80,7 @@ impl Flag {
         let seen = self.word.load(Acquire);
         if seen & SET != 0 {
             // clear. Nothing else changes a word that is set: if it fails, another has just done it.
-            let _ = self.word.compare_exchange(seen, cleared(seen), AcqRel, Acquire);
+            let _ = self.word.compare_exchange(seen, cleared(seen), Acquire, Acquire);
         }
     }
 

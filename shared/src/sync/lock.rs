@@ -1,6 +1,7 @@
 //! Mutual exclusion among processes, over data or over something outside.
 #![allow(unsafe_code)]
 
+use super::condition::{self, sealed};
 use super::held::Held;
 use super::poison::{Cause, LockTimeoutError, Poison, Poisoned, TryLockError};
 use super::raw::{RawLock, Taken};
@@ -258,6 +259,20 @@ impl<T: Plain> Drop for LockGuard<'_, T> {
         }
         self.held.one_less();
         self.lock.shared.raw.unlock();
+    }
+}
+
+impl<T: Plain> condition::Guard for LockGuard<'_, T> {}
+
+impl<'a, T: Plain> sealed::Guard for LockGuard<'a, T> {
+    type Away = &'a Lock<T>;
+
+    fn let_go(self) -> &'a Lock<T> {
+        self.lock
+    }
+
+    fn take_back(lock: &'a Lock<T>) -> Result<Self, Poisoned<Self>> {
+        lock.lock()
     }
 }
 

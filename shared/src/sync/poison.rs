@@ -81,6 +81,11 @@ impl<G> Poisoned<G> {
         Poisoned { guard, cause }
     }
 
+    /// The same of the guard and something beside it.
+    pub(super) fn with<A>(self, beside: A) -> Poisoned<(G, A)> {
+        Poisoned { guard: (self.guard, beside), cause: self.cause }
+    }
+
     /// What happened.
     pub fn cause(&self) -> Cause {
         self.cause

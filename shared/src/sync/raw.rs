@@ -134,7 +134,7 @@ impl RawLock {
     /// `take` and `retake`.
     #[inline]
     fn take(&self, mine: u64) -> bool {
-        #[cfg(feature = "sabotage")]
+        #[cfg(feature = "sabotage-lock")]
         {
             // The mistake that the killer must find: for some instructions the lock is taken and nobody's.
             const TAKEN: u64 = 1 << 30;
@@ -144,7 +144,7 @@ impl RawLock {
             }
             taken
         }
-        #[cfg(not(feature = "sabotage"))]
+        #[cfg(not(feature = "sabotage-lock"))]
         self.word.compare_exchange(FREE, mine, Acquire, Relaxed).is_ok()
     }
 

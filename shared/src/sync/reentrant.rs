@@ -1,6 +1,7 @@
 //! A lock that its owner may take again.
 #![allow(unsafe_code)]
 
+use super::condition::{self, sealed};
 use super::held::Held;
 use super::lock::debug_lock;
 use super::poison::{Cause, LockTimeoutError, Poison, Poisoned, TryLockError};
@@ -12,6 +13,7 @@ use crate::sys::task::{self, Owner};
 use std::cell::UnsafeCell;
 use std::fmt;
 use std::io;
+use std::mem;
 use std::ops::Deref;
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -242,6 +244,59 @@ impl<T: Plain> Drop for ReentrantLockGuard<'_, T> {
             shared.thread.store(0, Relaxed);
             shared.raw.unlock();
         }
+    }
+}
+
+impl<T: Plain> condition::Guard for ReentrantLockGuard<'_, T> {}
+
+/// While its thread waits at a condition it does not have the lock, though it may have other guards. That is
+/// sound: the thread is inside the wait, so it reaches nothing through them, and they give `&T`, never
+/// `&mut T`. To it the wait is a call in which somebody sets the cells, as any call might. And it does not leave
+/// the wait without the lock, not even by a panic ([`Away`]).
+impl<'a, T: Plain> sealed::Guard for ReentrantLockGuard<'a, T> {
+    type Away = Away<'a, T>;
+
+    fn let_go(self) -> Away<'a, T> {
+        let shared = &self.lock.shared;
+        let away = Away { lock: self.lock, depth: shared.depth() };
+        // With this guard all levels go. The others stay counted as held: a fork would copy them.
+        shared.given.store(1, Relaxed);
+        shared.returned.store(0, Relaxed);
+        away
+    }
+
+    fn take_back(away: Away<'a, T>) -> Result<Self, Poisoned<Self>> {
+        let (lock, held) = (away.lock, away.enter());
+        mem::forget(away);
+        lock.guard(held)
+    }
+}
+
+/// A lock given up, to be taken back to this depth.
+#[derive(Debug)]
+#[allow(unreachable_pub)] // The type of a public trait.
+pub struct Away<'a, T: Plain> {
+    lock: &'a ReentrantLock<T>,
+    depth: u64,
+}
+
+impl<T: Plain> Away<'_, T> {
+    fn enter(&self) -> Held {
+        let Some(held) = self.lock.enter(|raw, me| raw.lock(me, Deadline::NEVER)) else {
+            unreachable!("a wait without a deadline ends with the lock");
+        };
+        // This thread may have it already: if an answer to a signal, run during the wait, forgot a guard.
+        let given = &self.lock.shared.given;
+        given.store(given.load(Relaxed).wrapping_add(self.depth).wrapping_sub(1), Relaxed);
+        held
+    }
+}
+
+impl<T: Plain> Drop for Away<'_, T> {
+    /// A panic in the wait: the other guards of this thread are to find what they expect.
+    fn drop(&mut self) {
+        let held = self.enter();
+        drop(self.lock.guard(held));
     }
 }
 

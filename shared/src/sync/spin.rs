@@ -59,7 +59,7 @@ fn count_cpus() {
 
 /// What a handle has learned about its waits: whether it is worth while to wait for their ends awake.
 ///
-/// If looking was in vain it rests for some waits, for twice as many each time; a success halves that. So where
+/// If looking was in vain it rests for some waits, for twice as many each time; a success takes one step back. So where
 /// waits are short nobody sleeps, and where they are long, or the CPUs are wanted by others, hardly anybody
 /// spins; and it takes a thousand waits at most to notice that this has changed.
 ///
@@ -88,14 +88,15 @@ impl Spin {
         }
         let failures = self.failures.load(Relaxed);
         if look(&mut there) {
-            // A success as the last time is not written down.
+            // Where waits are short nothing is written.
             if failures != 0 {
-                self.failures.store(failures / 2, Relaxed);
+                self.failures.store(failures - 1, Relaxed);
             }
             return true;
         }
         count_cpus();
-        // Not a power of two from one trial to the next: who waits long every other time would be met every time.
+        // With the trial itself it is an odd number: else of waits that are long and short in turn, only the long
+        // ones might be tried.
         self.rest.store(1 << failures, Relaxed);
         self.failures.store((failures + 1).min(LONGEST_REST), Relaxed);
         there()

@@ -59,7 +59,7 @@ fn now() -> Duration {
 }
 
 /// The same in milliseconds, the low 32 bits.
-pub(super) fn milliseconds() -> u32 {
+pub(crate) fn milliseconds() -> u32 {
     now().as_millis() as u32
 }
 
@@ -74,7 +74,8 @@ pub(crate) fn tick() -> u32 {
 pub(crate) fn sleep_until(deadline: Deadline) {
     signal::safe_point(); // Also when there is nothing to sleep.
     while !deadline.has_passed() {
-        if let Some(until) = deadline.at_most(SLICE).to_timespec() {
+        let slice = deadline.at_most(SLICE).to_timespec();
+        if let (Some(until), false) = (slice, signal::is_pending()) {
             // An interruption is no more than a reason to look round.
             let _ = clock_nanosleep(ClockId::CLOCK_MONOTONIC, ClockNanosleepFlags::TIMER_ABSTIME, &until);
         }

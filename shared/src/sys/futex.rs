@@ -22,6 +22,10 @@ pub(crate) enum Wait {
 ///
 /// The kernel compares 32 bits only. Whoever lays out such a word puts what sleepers go by there.
 pub(crate) fn wait(word: &AtomicU64, seen: u64, deadline: Deadline) -> Wait {
+    // (Past the deadline the kernel has to be asked: only it knows of a wake-up.)
+    if signal::safe_point() && !deadline.has_passed() {
+        return Wait::LookAgain;
+    }
     let until = deadline.to_timespec();
     let until: *const libc::timespec = until.as_ref().map_or(ptr::null(), |t| t.as_ref());
     // SAFETY: the kernel reads four bytes inside `word`, which is borrowed, and `until`, which is null
@@ -37,21 +41,21 @@ pub(crate) fn wait(word: &AtomicU64, seen: u64, deadline: Deadline) -> Wait {
             libc::FUTEX_BITSET_MATCH_ANY,
         )
     };
-    match Errno::result(result) {
+    let waited = match Errno::result(result) {
         Err(Errno::ETIMEDOUT) => Wait::TimedOut,
-        Err(Errno::EINTR) => {
-            signal::safe_point();
-            Wait::LookAgain
-        }
         _ => Wait::LookAgain,
-    }
+    };
+    // Also when no signal interrupted it: another thread may have noted one, or this one just before it slept.
+    signal::safe_point();
+    waited
 }
 
-/// `futex(FUTEX_WAKE)`: wakes at most `count` of those who sleep on the word.
-pub(crate) fn wake(word: &AtomicU64, count: i32) {
+/// `futex(FUTEX_WAKE)`: wakes at most `count` of those who sleep on the word. Returns how many it were.
+pub(crate) fn wake(word: &AtomicU64, count: i32) -> u32 {
     // SAFETY: the kernel takes the address as a key and reads nothing. It fails only for an address
     // that is not mapped, and this one is borrowed.
-    unsafe { libc::syscall(libc::SYS_futex, low_half(word), libc::FUTEX_WAKE, count) };
+    let woken = unsafe { libc::syscall(libc::SYS_futex, low_half(word), libc::FUTEX_WAKE, count) };
+    u32::try_from(woken).unwrap_or(0)
 }
 
 fn low_half(word: &AtomicU64) -> *const u32 {

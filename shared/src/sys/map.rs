@@ -27,16 +27,22 @@ impl Mapping {
     /// of memory is an error here and not a `SIGBUS` later.
     pub(crate) fn populated(len: NonZeroUsize) -> Result<Mapping, Errno> {
         let mapping = Mapping::new(len, MapFlags::MAP_SHARED)?;
-        match mapping.advise(MmapAdvise::MADV_POPULATE_WRITE, len.get()) {
-            // A kernel before 5.14 does not know the advice: the pages come when they are touched.
-            Ok(()) | Err(Errno::EINVAL) => Ok(mapping),
-            Err(errno) => Err(errno),
-        }
+        mapping.populate(len.get())?;
+        Ok(mapping)
     }
 
     /// `mmap(2)` with `MAP_NORESERVE`: room that costs memory only where it is used.
     pub(crate) fn sparse(len: NonZeroUsize) -> Result<Mapping, Errno> {
         Mapping::new(len, MapFlags::MAP_SHARED | MapFlags::MAP_NORESERVE)
+    }
+
+    /// `madvise(MADV_POPULATE_WRITE)`: sees to it that the first `len` bytes have memory. What they hold stays.
+    pub(crate) fn populate(&self, len: usize) -> Result<(), Errno> {
+        match self.advise(MmapAdvise::MADV_POPULATE_WRITE, len.min(self.len.get())) {
+            // A kernel before 5.14 does not know the advice: the pages come when they are touched.
+            Err(Errno::EINVAL) => Ok(()),
+            done => done,
+        }
     }
 
     fn new(len: NonZeroUsize, flags: MapFlags) -> Result<Mapping, Errno> {

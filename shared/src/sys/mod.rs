@@ -8,6 +8,7 @@ pub(crate) mod clock;
 pub(crate) mod doorbell;
 pub(crate) mod futex;
 pub(crate) mod map;
+pub(crate) mod mask;
 pub(crate) mod pidfd;
 pub(crate) mod signal;
 pub(crate) mod task;

@@ -7,7 +7,7 @@
 use super::clock::Deadline;
 use super::signal;
 use nix::errno::Errno;
-use nix::libc;
+use nix::libc::{self, c_int};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::sys::wait::waitpid;
@@ -31,7 +31,8 @@ pub(crate) fn open(pid: u32) -> Result<OwnedFd, Errno> {
 /// `poll(2)`: whether the process has ended by the deadline, collected or not.
 pub(crate) fn wait(pidfd: BorrowedFd<'_>, deadline: Deadline) -> bool {
     loop {
-        let slice = deadline.left().map_or(SLICE, |left| left.min(SLICE));
+        let slice = if signal::is_pending() { Duration::ZERO } else { SLICE };
+        let slice = deadline.left().map_or(slice, |left| left.min(slice));
         let ended = poll(&mut [PollFd::new(pidfd, PollFlags::POLLIN)], round_up(slice));
         if ended.is_err_and(|errno| errno != Errno::EINTR) {
             // No memory, or a limit of no descriptors at all: the caller looks in another way.
@@ -60,8 +61,8 @@ fn round_up(time: Duration) -> PollTimeout {
 }
 
 /// `pidfd_send_signal(2)`. A process that is gone takes no signal, which is no error.
-pub(crate) fn send(pidfd: BorrowedFd<'_>, signal: Signal) -> Result<(), Errno> {
-    let (fd, signal) = (pidfd.as_raw_fd(), signal as libc::c_int);
+pub(crate) fn send(pidfd: BorrowedFd<'_>, signal: c_int) -> Result<(), Errno> {
+    let fd = pidfd.as_raw_fd();
     // SAFETY: the null pointer asks the kernel to fill in who sends it, as `kill(2)` does.
     let sent =
         unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, signal, ptr::null::<libc::siginfo_t>(), 0) };

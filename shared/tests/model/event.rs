@@ -81,6 +81,12 @@ fn waits_a_moment(scene: &Scene, n: usize) {
     scene.spins[n].begin();
 }
 
+/// When the wait of the first has begun: another clears.
+fn writes_and_sets_in_time(scene: &Scene, n: usize) {
+    scene.spins[0].await_beginning();
+    writes_and_sets(scene, n);
+}
+
 fn sets(scene: &Scene, _: usize) {
     scene.flag.set();
 }
@@ -198,6 +204,9 @@ fn another_who_clears_strands_nobody() {
 #[test]
 fn who_has_waited_sees_what_was_written_before_the_set() {
     Model { cast: &[waits_and_reads, writes_and_sets], ..MODEL }.check();
+    // Also if he learns of it by the clear that followed.
+    Model { cast: &[waits_and_reads, clears, writes_and_sets_in_time], preemptions: Some(2), ..MODEL }
+        .check();
 }
 
 #[test]

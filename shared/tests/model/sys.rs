@@ -11,6 +11,7 @@
 //! * **A death** comes before a step that the test chooses: steps are what others can see, so a write to
 //!   the word, a futex call or a write to the data. The dead lets go of nothing.
 
+use self::atomic::AtomicU64;
 use loom::sync::{Mutex, MutexGuard};
 use loom::thread::{self, Thread};
 use std::cell::Cell;
@@ -40,6 +41,8 @@ pub(crate) enum Behaviour {
     FalseProof,
     /// The dead are declared alive.
     NoProof,
+    /// A `SeqCst` write and a `SeqCst` read after it may change places.
+    WeakOrder,
 }
 
 /// Before a model: how its kernel behaves.
@@ -61,6 +64,8 @@ struct Kernel {
 }
 
 struct Sleeper {
+    /// Where the word lies on which it sleeps.
+    word: *const AtomicU64,
     thread: Thread,
     until: Option<Duration>,
     ended: Rc<Cell<Option<futex::Wait>>>,
@@ -101,9 +106,13 @@ impl Kernel {
 
 pub(crate) mod atomic {
     //! Atomics of loom, whose every write is a step.
+    //!
+    //! To loom `SeqCst` is `AcqRel`. Its fences it takes at their word: one after each such write and one before
+    //! each such read keep the order.
 
     use super::task::step;
-    pub(crate) use loom::sync::atomic::{Ordering, fence};
+    use super::{BEHAVIOUR, Behaviour};
+    pub(crate) use loom::sync::atomic::Ordering;
 
     #[derive(Debug)]
     pub(crate) struct AtomicU64(loom::sync::atomic::AtomicU64);
@@ -114,17 +123,12 @@ pub(crate) mod atomic {
         }
 
         pub(crate) fn load(&self, order: Ordering) -> u64 {
-            self.0.load(order)
+            fence(order);
+            self.0.load(if order == Ordering::SeqCst { Ordering::Acquire } else { order })
         }
 
         pub(crate) fn swap(&self, value: u64, order: Ordering) -> u64 {
-            step();
-            self.0.swap(value, order)
-        }
-
-        pub(crate) fn fetch_or(&self, bits: u64, order: Ordering) -> u64 {
-            step();
-            self.0.fetch_or(bits, order)
+            written(order, |order| self.0.swap(value, order))
         }
 
         pub(crate) fn compare_exchange(
@@ -134,14 +138,41 @@ pub(crate) mod atomic {
             order: Ordering,
             failed: Ordering,
         ) -> Result<u64, u64> {
-            step();
-            self.0.compare_exchange(seen, value, order, failed)
+            written(order, |order| self.0.compare_exchange(seen, value, order, failed))
         }
 
-        #[cfg(feature = "sabotage")]
+        pub(crate) fn fetch_add(&self, value: u64, order: Ordering) -> u64 {
+            written(order, |order| self.0.fetch_add(value, order))
+        }
+
+        pub(crate) fn fetch_or(&self, value: u64, order: Ordering) -> u64 {
+            written(order, |order| self.0.fetch_or(value, order))
+        }
+
+        pub(crate) fn fetch_and(&self, value: u64, order: Ordering) -> u64 {
+            written(order, |order| self.0.fetch_and(value, order))
+        }
+
+        pub(crate) fn fetch_max(&self, value: u64, order: Ordering) -> u64 {
+            written(order, |order| self.0.fetch_max(value, order))
+        }
+
         pub(crate) fn store(&self, value: u64, order: Ordering) {
             step();
             self.0.store(value, order);
+        }
+    }
+
+    fn written<T>(order: Ordering, write: impl FnOnce(Ordering) -> T) -> T {
+        step();
+        let result = write(if order == Ordering::SeqCst { Ordering::AcqRel } else { order });
+        fence(order);
+        result
+    }
+
+    pub(crate) fn fence(order: Ordering) {
+        if order == Ordering::SeqCst && BEHAVIOUR.get() != Behaviour::WeakOrder {
+            loom::sync::atomic::fence(Ordering::SeqCst);
         }
     }
 }
@@ -172,6 +203,11 @@ pub(crate) mod clock {
         }
     }
 
+    /// A second and more after the machine's start.
+    pub(crate) fn milliseconds() -> u32 {
+        1_000 + kernel().now.as_millis() as u32
+    }
+
     /// So much time passes, at a moment of loom's choice.
     pub(crate) fn pass(time: Duration) {
         let mut kernel = kernel();
@@ -181,13 +217,14 @@ pub(crate) mod clock {
 }
 
 pub(crate) mod futex {
-    //! Sleepers on the one word that a model has.
+    //! Sleepers, each on its word.
 
     use super::atomic::{AtomicU64, Ordering};
     use super::clock::Deadline;
     use super::task::step;
     use super::{BEHAVIOUR, Behaviour, Sleeper, kernel, thread};
     use std::cell::Cell;
+    use std::ptr;
     use std::rc::Rc;
 
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -207,7 +244,7 @@ pub(crate) mod futex {
         }
         let ended = Rc::new(Cell::new(None));
         let (thread, mine) = (thread::current(), Rc::clone(&ended));
-        kernel.sleepers.push(Sleeper { thread, until: deadline.0, ended: mine });
+        kernel.sleepers.push(Sleeper { word, thread, until: deadline.0, ended: mine });
         kernel.one_less_awake();
         drop(kernel);
         while ended.get().is_none() {
@@ -216,16 +253,22 @@ pub(crate) mod futex {
         ended.get().expect("nobody is roused without a reason")
     }
 
-    pub(crate) fn wake(_: &AtomicU64, count: i32) {
+    pub(crate) fn wake(word: &AtomicU64, count: i32) -> u32 {
         step();
         let mut kernel = kernel();
-        for _ in 0..count {
-            match (kernel.sleepers.len(), BEHAVIOUR.get()) {
-                (0, _) | (_, Behaviour::DeafSleepers) => return,
-                (number, Behaviour::LastComeFirst) => kernel.rouse(number - 1, Wait::LookAgain),
-                _ => kernel.rouse(0, Wait::LookAgain),
-            }
+        let mut woken = 0;
+        while woken < count as u32 {
+            let mut here = (0..kernel.sleepers.len()).filter(|&n| ptr::eq(kernel.sleepers[n].word, word));
+            let chosen = match BEHAVIOUR.get() {
+                Behaviour::DeafSleepers => None,
+                Behaviour::LastComeFirst => here.next_back(),
+                _ => here.next(),
+            };
+            let Some(sleeper) = chosen else { break };
+            kernel.rouse(sleeper, Wait::LookAgain);
+            woken += 1;
         }
+        woken
     }
 
     /// A signal for each who sleeps now, at a moment of loom's choice.
@@ -263,6 +306,10 @@ pub(crate) mod task {
             self.0
         }
 
+        pub(crate) fn pid(self) -> u32 {
+            self.0 as u32
+        }
+
         /// It differs between all threads of a model.
         pub(crate) fn start(self) -> u32 {
             (self.0 >> 32) as u32
@@ -283,7 +330,7 @@ pub(crate) mod task {
     }
 
     #[derive(Default)]
-    pub(crate) struct Watch;
+    pub(crate) struct Watch(());
 
     impl Watch {
         pub(crate) fn has_ended(&mut self, owner: Owner) -> bool {
@@ -316,6 +363,11 @@ pub(crate) mod task {
     /// Before any of them: this one has died long ago.
     pub(crate) fn bury(owner: Owner) {
         kernel().dead |= owner.bit();
+    }
+
+    /// From now on this thread does not die.
+    pub(crate) fn be_immortal() {
+        STEPS_LEFT.with(|left| left.set(None));
     }
 
     /// A thread's life, at most so many steps long. `at_death` is asked when it has ended and before
