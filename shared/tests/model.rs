@@ -161,3 +161,11 @@ mod queue {
     #[path = "../../../tests/model/queue.rs"]
     mod laws;
 }
+
+#[path = "../src/channel"]
+mod channel {
+    mod asleep;
+
+    #[path = "../../tests/model/connection.rs"]
+    mod connection;
+}

@@ -81,6 +81,14 @@ impl Child {
         self.report.heard()
     }
 
+    /// It may begin: with these ends of connections, if it waits to hear of any.
+    pub(super) fn let_go(&self, ends: Option<Vec<u64>>) {
+        if let Some(ends) = ends {
+            self.report.say_ends(&ends);
+        }
+        self.report.let_child_go();
+    }
+
     /// Sends it a signal; one that has ended takes none.
     pub(super) fn signal(&self, signal: Signal) -> io::Result<()> {
         if self.collected().is_none() {

@@ -227,8 +227,8 @@ impl<T: Message> Queue<T> {
     }
 
     /// The items, one after the other, until the queue is closed and empty. Waits for each.
-    pub fn iter(&self) -> Iter<'_, T> {
-        Iter { queue: self }
+    pub fn iter(&self) -> Items<'_, T> {
+        Items { queue: self }
     }
 }
 
@@ -328,11 +328,11 @@ impl<T> fmt::Debug for Queue<T> {
 
 /// The items of a queue until it is closed: [`Queue::iter`].
 #[derive(Debug)]
-pub struct Iter<'a, T> {
+pub struct Items<'a, T> {
     queue: &'a Queue<T>,
 }
 
-impl<T: Message> Iterator for Iter<'_, T> {
+impl<T: Message> Iterator for Items<'_, T> {
     /// What cannot be decoded, or read, is an error; after [`Corrupt`](GetError::Corrupt) nothing more comes.
     type Item = Result<T, GetError>;
 
@@ -346,9 +346,9 @@ impl<T: Message> Iterator for Iter<'_, T> {
 
 impl<'a, T: Message> IntoIterator for &'a Queue<T> {
     type Item = Result<T, GetError>;
-    type IntoIter = Iter<'a, T>;
+    type IntoIter = Items<'a, T>;
 
-    fn into_iter(self) -> Iter<'a, T> {
+    fn into_iter(self) -> Items<'a, T> {
         self.iter()
     }
 }
