@@ -60,7 +60,7 @@ fn with_pauses_both_eat_and_it_takes_its_time() {
                 assert!(CONSUMERS.iter().all(|name| ate.contains(*name)), "{transcript:#?}");
                 // One of the two has five meals, and began after the first item was made.
                 let least = Duration::from_millis(600);
-                assert!((least..6 * least).contains(&transcript.took), "{transcript:#?}");
+                assert!(transcript.took >= least, "{transcript:#?}");
             },
         );
     }
