@@ -20,7 +20,7 @@
 //! | floor | what is there |
 //! |---|---|
 //! | [`process`] | starting processes, waiting for them, ending them |
-//! | [`channel`] | what they say to one another: so far, how a value becomes bytes |
+//! | [`channel`] | what they say to one another: [`Queue`](channel::Queue) and [`JoinableQueue`](channel::JoinableQueue) |
 //! | [`sync`] | [`Lock`](sync::Lock), [`ReentrantLock`](sync::ReentrantLock) and [`Semaphore`](sync::Semaphore), which survive the death of their owner; [`Event`](sync::Event), [`Condition`](sync::Condition), [`Barrier`](sync::Barrier) |
 //! | [`memory`] | what may lie in shared memory, and [`Shared`](memory::Shared) for bare atomics |
 //! | `sys` | the kernel, one file a facility; private |
@@ -46,6 +46,9 @@
 //! | `Condition(lock)` | [`Condition`](sync::Condition), which takes the lock with its guard |
 //! | `Barrier(n, action)` | [`Barrier::new`](sync::Barrier::new), [`Barrier::with_action`](sync::Barrier::with_action) |
 //! | `Value('i', 0)`, `Array('i', 10)` | `Lock::new(0_i32)`, `Lock::new([0_i32; 10])` |
+//! | `Queue()`, `Queue(maxsize=n)`, `SimpleQueue()` | [`Queue::new`](channel::Queue::new), [`Queue::bounded`](channel::Queue::bounded); a sentinel is not needed: [`close`](channel::Queue::close), and `for item in &queue` ends |
+//! | `queue.Full`, `queue.Empty` | [`TryPutError::Full`](channel::TryPutError::Full), [`TryGetError::Empty`](channel::TryGetError::Empty), and `Timeout` of the calls with one |
+//! | `JoinableQueue()` | [`JoinableQueue`](channel::JoinableQueue), which also [leases](channel::Lease) |
 //! | `RawValue`, `RawArray` | [`Shared`](memory::Shared) of atomics |
 //! | a `ctypes.Structure` | a struct in [`plain!`] |
 

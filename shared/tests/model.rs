@@ -8,6 +8,8 @@ mod sys;
 
 #[path = "../src/sync"]
 mod sync {
+    #[allow(dead_code)] // Not every consumer is told of room.
+    mod awaited;
     mod bell;
     mod flag;
     mod meeting;
@@ -27,10 +29,10 @@ mod sync {
         }
 
         /// What it has learned is nobody else's business. It tells that a wait has begun.
-        pub(super) struct Spin(AtomicBool);
+        pub(crate) struct Spin(AtomicBool);
 
         impl Spin {
-            pub(super) fn new() -> Spin {
+            pub(crate) fn new() -> Spin {
                 Spin(AtomicBool::new(false))
             }
 
@@ -52,6 +54,9 @@ mod sync {
         }
     }
 
+    pub(crate) use awaited::{Awaited, Look};
+    pub(crate) use spin::Spin;
+
     #[path = "../../tests/model/laws.rs"]
     mod laws;
     #[path = "../../tests/model/semaphore.rs"]
@@ -63,4 +68,96 @@ mod sync {
     mod condition;
     #[path = "../../tests/model/event.rs"]
     mod event;
+}
+
+/// The words of a queue as they are, and as much memory as a model needs.
+#[path = "../src/memory"]
+#[allow(dead_code)] // Some is for what the models leave out: bytes, and blocks for them.
+mod memory {
+    pub(crate) mod ring;
+
+    pub(crate) mod blocks {
+        use super::ring::Block;
+        use crate::sys::atomic::AtomicU64;
+        use crate::sys::task::Owner;
+        use nix::errno::Errno;
+        use std::cell::Cell;
+
+        pub(crate) const CHUNK: u64 = 2;
+        pub(crate) const ENTRIES: u64 = 4;
+        const BLOCKS: usize = 6;
+
+        pub(crate) struct Place {
+            pub(crate) word: AtomicU64,
+            /// Here, the item itself.
+            pub(crate) len: AtomicU64,
+        }
+
+        /// Chunks only, and each used once.
+        pub(crate) struct Blocks {
+            entries: Vec<AtomicU64>,
+            places: Vec<Place>,
+            used: Cell<u32>,
+        }
+
+        #[derive(Clone, Copy)]
+        pub(crate) struct BlockId(u32);
+
+        impl BlockId {
+            pub(crate) fn number(self) -> u32 {
+                self.0
+            }
+
+            pub(crate) fn checked(number: u32) -> Option<BlockId> {
+                ((number as usize) < BLOCKS).then_some(BlockId(number))
+            }
+        }
+
+        impl Blocks {
+            pub(crate) fn new() -> Blocks {
+                let zero = || AtomicU64::new(0);
+                Blocks {
+                    entries: (0..ENTRIES).map(|_| zero()).collect(),
+                    places: (0..BLOCKS * CHUNK as usize)
+                        .map(|_| Place { word: zero(), len: zero() })
+                        .collect(),
+                    used: Cell::new(0),
+                }
+            }
+
+            pub(crate) fn entry(&self, chunk: u64) -> &AtomicU64 {
+                &self.entries[(chunk % ENTRIES) as usize]
+            }
+
+            pub(crate) fn prepare_entry(&self, _: u64) -> Result<(), Errno> {
+                Ok(())
+            }
+
+            pub(crate) fn place(&self, block: u32, at: u64) -> Option<&Place> {
+                self.places.get(block as usize * CHUNK as usize + (at % CHUNK) as usize)
+            }
+
+            pub(crate) fn allot_chunk(&self, _: Owner) -> Result<BlockId, Errno> {
+                let number = self.used.replace(self.used.get() + 1);
+                BlockId::checked(number).ok_or(Errno::ENOMEM)
+            }
+
+            pub(crate) fn link(&self, _: BlockId, _: Block) {}
+
+            pub(crate) fn release(&self, _: BlockId, _: Block, _: usize) {}
+
+            pub(crate) fn reclaim(&self, _: impl Fn(Block, BlockId) -> bool) {}
+        }
+    }
+}
+
+#[path = "../src/channel"]
+#[allow(dead_code)] // As above, and for closing at once and joining.
+mod channel {
+    mod count;
+    mod line;
+    mod sweep;
+
+    #[path = "../../tests/model/queue.rs"]
+    mod queue;
 }

@@ -29,13 +29,15 @@ use std::time::Duration;
 ///   an item is delivered *at least once*, and `join` waits for the work and not for the worker: where Python's
 ///   hangs for ever, this one ends as soon as somebody else has done it. (With nobody left who gets,
 ///   it waits; [`join_timeout`](Self::join_timeout) then says so.)
+/// * **Closed** is a queue in which nothing waits, even if something may still come back: then it can be got by who asks
+///   again.
 /// * All else is as with [`Queue`](super::Queue).
 ///
 /// ```
 /// use shared::channel::JoinableQueue;
 /// use shared::process;
 ///
-/// let tasks = JoinableQueue::new();
+/// let tasks = JoinableQueue::<u32>::new();
 /// process::scope(|s| {
 ///     for _ in 0..2 {
 ///         s.spawn_daemon(|| {

@@ -1,6 +1,7 @@
 //! What processes say to one another: queues, and how a value becomes bytes and bytes a value.
 
 mod count;
+mod ending;
 mod error;
 mod joinable;
 mod line;

@@ -11,6 +11,53 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 /// A line of items, for many producers and many consumers: Python's `Queue`.
+///
+/// Items are whatever `serde` can take apart and put together again ([`Message`]), from nothing to 1 GiB. They wait
+/// in shared memory, and no thread stands behind: when [`put`](Self::put) returns, every process can get the item, and
+/// the producer may exit at once.
+///
+/// | what | is promised |
+/// |---|---|
+/// | order | first in, first out; what one producer puts comes in his order, but for items that are redelivered, which come first |
+/// | `put` returned `Ok` | the item is got by exactly one [`get`](Self::get), or is still inside; unless that getter is killed after the item was handed over and before it used it, as it may be on its first line after `get`: so *at most once* |
+/// | `put` returned an error | the item is in the error, and was never in the queue |
+/// | a producer dies in `put` | the item is wholly in, or was never there |
+/// | a consumer dies in `get` | the item goes to the next consumer, unless it was handed over; never to two |
+/// | a lost worker must not lose an item | [`JoinableQueue`](super::JoinableQueue): *at least once*, with a count |
+///
+/// * **Sharing.** Every child forked after the queue was made has it, and so has every thread. Cloning gives another
+///   handle to the same queue. It takes two mappings (12 KiB of memory, and room in the address space for 13 GiB), no
+///   descriptor and no name. Items of up to 96 encoded bytes lie in places of 128; longer ones in blocks beside them. What is not
+///   used goes back to the system, but for less than 1 MiB.
+/// * **Waiting.** `put` waits while a bounded queue is full, and `get` while there is nothing: awake for some
+///   microseconds, if that has helped before, then asleep. Interruptions by signals change nothing; a timeout is never
+///   early. A producer that is *stopped* in the middle of a put holds up who comes behind it until it goes on, since
+///   its item comes first; calls with a timeout end in time.
+/// * **At the end.** [`close`](Self::close) refuses new items; what is inside can still be got, and then everybody is
+///   told. There is no need for a sentinel: `for item in &queue` ends then.
+/// * **At drop** of the last handle in a process the memory is unmapped there. Items are gone with the last process.
+/// * **At a fork** nothing happens: nobody holds a queue.
+/// * **At a death** as in the table. Whoever waits for the dead goes on within half a second.
+///
+/// Beneath is the `futex(2)` of Linux. Python's has a thread that feeds a pipe, so a `put` there may be lost at an
+/// exit, and a consumer that is killed in `get` takes the pipe's lock with it.
+///
+/// ```
+/// use shared::channel::Queue;
+/// use shared::process;
+///
+/// let foods = Queue::bounded(2);
+/// let eaten = process::scope(|s| {
+///     let eaters: Vec<_> =
+///         (0..2).map(|_| s.spawn(|| foods.iter().map(|food: Result<String, _>| food.unwrap()).count())).collect();
+///     for food in ["rice", "bread", "beans"] {
+///         foods.put(food.to_owned()).unwrap();
+///     }
+///     foods.close();
+///     eaters.into_iter().map(|eater| eater.join().unwrap()).sum::<usize>()
+/// });
+/// assert_eq!(eaten, 3);
+/// ```
 pub struct Queue<T> {
     pub(super) road: Road,
     items: PhantomData<fn(T) -> T>,
@@ -198,7 +245,8 @@ impl<T> Queue<T> {
         Ok(bytes)
     }
 
-    /// How many items may be got.
+    /// How many items may be got. Exact if nobody is inside an operation, and else a number that was true during this
+    /// call. It looks at each item that came since it was last asked.
     #[doc(alias = "qsize")]
     pub fn len(&self) -> usize {
         self.road.len() as usize

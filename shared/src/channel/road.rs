@@ -2,41 +2,57 @@
 
 use super::line::{Corrupt, Hints, Line, Mine, NoClaim, NoItem};
 use crate::memory::blocks::{BlockId, Blocks, INLINE};
-use crate::memory::ring::{Block, Hold, Slot};
+use crate::memory::ring::{Block, Hold};
 use crate::memory::segment::Segment;
 use crate::sync::{Awaited, Look, Spin};
 use crate::sys::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::sys::clock::Deadline;
 use crate::sys::task::Owner;
 use nix::errno::Errno;
+use std::hint;
 use std::thread;
 use std::time::Duration;
 
 /// Of a shorter queue, producers are told of each place that becomes free.
 const SHORT: u64 = 16;
 
+/// How often one who waits lets others run before he spins, and how many `pause` instructions he rests each time.
+const YIELDS: u32 = 4;
+const PAUSES: u32 = 80;
+
 /// For so long a call that does not wait waits for an item that is being written.
 const WRITING: Duration = Duration::from_millis(2);
 
 /// What the processes share, beside the memory for items. All zeroes is an empty queue.
 #[repr(C)]
-struct Shared {
-    hints: Hints,
-    items: Awaited,
-    room: Awaited,
-    done: Awaited,
+pub(super) struct Shared {
+    pub(super) hints: Hints,
+    pub(super) items: Awaited,
+    pub(super) room: Awaited,
+    pub(super) done: Awaited,
 }
 
 /// One handle.
 #[derive(Clone)]
 pub(super) struct Road {
-    shared: Segment<Shared>,
-    blocks: Blocks,
+    pub(super) shared: Segment<Shared>,
+    pub(super) blocks: Blocks,
     bound: Option<u64>,
+    known_head: Own,
     id: u64,
     getting: Spin,
     putting: Spin,
-    joining: Spin,
+    pub(super) joining: Spin,
+}
+
+/// A number of one handle, on a cache line of its own.
+#[repr(align(128))]
+struct Own(AtomicU64);
+
+impl Clone for Own {
+    fn clone(&self) -> Own {
+        Own(AtomicU64::new(self.0.load(Relaxed)))
+    }
 }
 
 /// How long a call may take.
@@ -92,20 +108,19 @@ impl Road {
     pub(super) fn new(bound: Option<u64>) -> Result<Road, Errno> {
         let shared = Segment::new(Shared::empty())?;
         let blocks = Blocks::new()?;
-        Ok(Road {
-            shared,
-            blocks,
-            bound,
-            id: super::number(),
-            getting: Spin::new(),
-            putting: Spin::new(),
-            joining: Spin::new(),
-        })
+        let known_head = Own(AtomicU64::new(0));
+        let (getting, putting, joining) = (Spin::new(), Spin::new(), Spin::new());
+        Ok(Road { shared, blocks, bound, known_head, id: super::number(), getting, putting, joining })
     }
 
     #[inline]
-    fn line(&self) -> Line<'_> {
-        Line { hints: &self.shared.hints, blocks: &self.blocks, bound: self.bound.unwrap_or(u64::MAX) }
+    pub(super) fn line(&self) -> Line<'_> {
+        Line {
+            hints: &self.shared.hints,
+            blocks: &self.blocks,
+            bound: self.bound.unwrap_or(u64::MAX),
+            known_head: &self.known_head.0,
+        }
     }
 
     pub(super) fn id(&self) -> u64 {
@@ -131,19 +146,20 @@ impl Road {
         };
         match claimed {
             Ok(mine) => {
-                mine.place.len.store(bytes.len() as u64, Relaxed);
-                mine.place.deliveries.store(0, Relaxed);
-                match block {
-                    None => {
-                        mine.place.block.store(0, Relaxed);
-                        mine.place.write(bytes);
+                self.line().write_and_commit(mine, |place| {
+                    place.len.store(bytes.len() as u64, Relaxed);
+                    place.deliveries.store(0, Relaxed);
+                    match block {
+                        None => {
+                            place.block.store(0, Relaxed);
+                            place.write(bytes);
+                        }
+                        Some(block) => {
+                            self.blocks.link(block, Block::Item(mine.at));
+                            place.block.store(u64::from(block.number()) + 1, Relaxed);
+                        }
                     }
-                    Some(block) => {
-                        self.blocks.link(block, Block::Item(mine.at));
-                        mine.place.block.store(u64::from(block.number()) + 1, Relaxed);
-                    }
-                }
-                self.line().commit(mine);
+                });
                 self.shared.items.ring();
                 Ok(())
             }
@@ -151,6 +167,11 @@ impl Road {
                 if let Some(block) = block {
                     self.blocks.release(block, Block::Owned(me), bytes.len());
                     self.blocks.trim(me);
+                }
+                if error == NotPut::Closed {
+                    // Who saw the claim has gone to sleep again, and nothing will come of it.
+                    self.shared.items.alarm();
+                    self.shared.done.alarm();
                 }
                 Err(error)
             }
@@ -183,6 +204,9 @@ impl Road {
             // There may be room that the dead take up.
             Patience::None => look(Look::Round),
             Patience::Until(deadline) => {
+                if let Some(claimed) = soon(|| look(Look::Glance)) {
+                    return claimed;
+                }
                 let more = || line.about() < line.bound;
                 self.shared.room.wait(&self.putting, deadline, look, more)
             }
@@ -236,6 +260,9 @@ impl Road {
         match patience {
             Patience::None => self.take_at_once(look),
             Patience::Until(deadline) => {
+                if let Some(taken) = soon(|| look(Look::Glance)) {
+                    return taken;
+                }
                 self.shared.items.wait(&self.getting, deadline, look, || line.has_more())
             }
         }
@@ -274,99 +301,6 @@ impl Road {
         }
     }
 
-    /// The item that this process holds for this reason is over. `false`: it holds none there.
-    #[inline]
-    pub(super) fn finish(&self, mine: Mine<'_>, hold: Hold) -> bool {
-        let me = Owner::current();
-        let (block, len) = (block_of(mine), mine.place.len.load(Relaxed) as usize);
-        if !self.line().finish(mine, Slot::Held(me, hold).to_word(), block, len) {
-            return false;
-        }
-        if (block.is_some() || self.blocks.has_many_chunks()) && self.line().about() == 0 {
-            self.blocks.trim_if_idle(me);
-        }
-        if self.shared.done.is_awaited() && self.line().is_all_done() != Ok(false) {
-            self.shared.done.ring();
-        }
-        true
-    }
-
-    /// The same, of the item at this position.
-    pub(super) fn finish_at(&self, at: u64, hold: Hold) {
-        if let Some(mine) = self.line().held(at, Slot::Held(Owner::current(), hold).to_word()) {
-            self.finish(mine, hold);
-        }
-    }
-
-    /// The item at this position, which this process leased, goes to the next consumer.
-    pub(super) fn put_back(&self, at: u64) {
-        let word = Slot::Held(Owner::current(), Hold::Leased).to_word();
-        if let Some(mine) = self.line().held(at, word) {
-            self.line().put_back(at, mine.place, word);
-            if self.line().is_closed_now() {
-                let _ = self.drain();
-            }
-            self.shared.items.ring();
-        }
-    }
-
-    /// Finishes the oldest item that this process got. `false`: there is none.
-    pub(super) fn finish_oldest(&self, from: &AtomicU64) -> Result<bool, Corrupt> {
-        let word = Slot::Held(Owner::current(), Hold::Got).to_word();
-        // Another thread may be faster: then the next.
-        while let Some(mine) = self.line().find(word, from.load(Relaxed))? {
-            from.fetch_max(mine.at, Relaxed);
-            if self.finish(mine, Hold::Got) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    /// Waits until all that was put is over. `Ok(false)`: not by the deadline.
-    pub(super) fn join(&self, deadline: Deadline) -> Result<bool, Corrupt> {
-        let line = self.line();
-        let look = |how| {
-            if how == Look::Round
-                && let Err(corrupt) = line.sweep()
-            {
-                return Some(Err(corrupt));
-            }
-            if line.is_closed_now() {
-                let _ = self.drain();
-            }
-            match line.is_all_done() {
-                Ok(false) => None,
-                other => Some(other),
-            }
-        };
-        let more = || line.is_all_done() != Ok(false);
-        self.shared.done.wait(&self.joining, deadline, look, more).unwrap_or(Ok(false))
-    }
-
-    /// Drops what is inside, of a queue that was closed so.
-    fn drain(&self) -> Result<(), NotGot> {
-        let me = Owner::current();
-        loop {
-            match self.line().take(me, Hold::Taken) {
-                Ok(mine) => self.finish(mine, Hold::Taken),
-                Err(NoItem::Corrupt) => return Err(NotGot::Corrupt),
-                Err(_) => return Ok(()),
-            };
-        }
-    }
-
-    pub(super) fn close(&self, now: bool) {
-        self.line().close(now);
-        if now {
-            // If not even this can be read, nobody else can.
-            let _ = self.drain();
-        }
-        for bell in [&self.shared.items, &self.shared.room, &self.shared.done] {
-            bell.alarm();
-        }
-    }
-
     pub(super) fn is_closed(&self) -> bool {
         self.line().is_closed()
     }
@@ -380,9 +314,22 @@ impl Road {
     }
 }
 
+/// Lets others run, some times, and looks. In a stream more than one item or place is there then; and who looks all
+/// the time takes the cache line from the very process for which he waits.
+#[inline]
+fn soon<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    (0..YIELDS).find_map(|_| {
+        for _ in 0..PAUSES {
+            hint::spin_loop();
+        }
+        thread::yield_now();
+        look()
+    })
+}
+
 /// The block in which a held item lies, if it does.
 #[inline]
-fn block_of(mine: Mine<'_>) -> Option<BlockId> {
+pub(super) fn block_of(mine: Mine<'_>) -> Option<BlockId> {
     let number = mine.place.block.load(Relaxed).checked_sub(1)?;
     BlockId::checked(u32::try_from(number).ok()?)
 }

@@ -145,6 +145,10 @@ pub(crate) mod atomic {
             written(order, |order| self.0.fetch_add(value, order))
         }
 
+        pub(crate) fn fetch_sub(&self, value: u64, order: Ordering) -> u64 {
+            written(order, |order| self.0.fetch_sub(value, order))
+        }
+
         pub(crate) fn fetch_or(&self, value: u64, order: Ordering) -> u64 {
             written(order, |order| self.0.fetch_or(value, order))
         }
