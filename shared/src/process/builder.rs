@@ -6,6 +6,7 @@ use super::error::SpawnError;
 use super::exit;
 use super::handle::JoinHandle;
 use super::identity::{self, Process};
+use super::null;
 use super::panics::PanicsNoted;
 use super::report::Report;
 use super::scope::Scope;
@@ -14,7 +15,6 @@ use crate::sync::guards_held;
 use crate::sys::mask::Blocked;
 use crate::sys::{pidfd, signal, task};
 use nix::libc;
-use std::fs::File;
 use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Once};
@@ -165,7 +165,7 @@ impl Builder {
         CHILDREN.lock().collect_abandoned();
         // The child's standard input. And when it is closed here, there is a descriptor to be had for the
         // child: better to know before than after.
-        let null = File::open("/dev/null").map_err(|error| SpawnError::system("/dev/null", error))?;
+        let null = null::open().map_err(|error| SpawnError::system("/dev/null", error))?;
         let report = Report::new().map_err(|errno| SpawnError::system("mmap", errno))?;
         make_generator();
         // What is still buffered would otherwise be printed by both.

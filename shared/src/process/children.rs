@@ -142,6 +142,7 @@ static LISTED: AtomicUsize = AtomicUsize::new(0);
 
 /// In a new child, first of all: closes the descriptors of its siblings. The records stay as they are, for
 /// to write to them would copy their pages.
+#[inline]
 pub(super) fn close_siblings() {
     // To lock the list would copy its page: not where there is nothing in it.
     if LISTED.load(Relaxed) == 0 {
@@ -233,6 +234,7 @@ pub fn active_children() -> Vec<Process> {
 }
 
 /// All that this process has listed.
+#[inline]
 fn list() -> Vec<Arc<Child>> {
     CHILDREN.lock_if_used().map_or_else(Vec::new, |children| children.by_serial.values().cloned().collect())
 }
@@ -255,6 +257,7 @@ pub(super) fn end_daemons(daemons: &[Arc<Child>]) {
 }
 
 /// The end of this process's family, in Python's order: daemons are terminated, the others waited for.
+#[inline]
 pub(super) fn end_all() {
     let (daemons, others): (Vec<_>, Vec<_>) = list().into_iter().partition(|child| child.process.is_daemon());
     end_daemons(&daemons);
