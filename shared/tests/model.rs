@@ -151,13 +151,13 @@ mod memory {
     }
 }
 
-#[path = "../src/channel"]
+#[path = "../src/channel/queue"]
 #[allow(dead_code)] // As above, and for closing at once and joining.
-mod channel {
+mod queue {
     mod count;
     mod line;
     mod sweep;
 
-    #[path = "../../tests/model/queue.rs"]
-    mod queue;
+    #[path = "../../../tests/model/queue.rs"]
+    mod laws;
 }

@@ -1,21 +1,13 @@
 //! What processes say to one another: queues, and how a value becomes bytes and bytes a value.
 
-mod count;
-mod ending;
-mod error;
-mod joinable;
-mod line;
 pub(crate) mod message;
 mod queue;
-mod road;
-mod sweep;
 
-pub use error::{
-    GetError, GetTimeoutError, PutError, PutTimeoutError, TaskDoneError, TryGetError, TryPutError,
-};
-pub use joinable::{JoinableQueue, Lease};
 pub use message::{Message, MessageError};
-pub use queue::{Iter, Queue};
+pub use queue::{
+    GetError, GetTimeoutError, Iter, JoinableQueue, Lease, PutError, PutTimeoutError, Queue, TaskDoneError,
+    TryGetError, TryPutError,
+};
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
