@@ -11,7 +11,7 @@
 //!
 //! So in a program that computes for ever, or sleeps by `std`'s means, no handler runs: it should call
 //! [`run_pending`] now and then. A signal that comes in the very instant in which a wait begins is answered
-//! when the wait looks round, at the latest after 400 ms; [`pause`] and [`wait`](wait()) do not have this
+//! when the wait looks round, at the latest after 800 ms; [`pause`] and [`wait`](wait()) do not have this
 //! instant. Of several threads, the first to come to a safe point runs the handler. A signal that comes twice
 //! before it is answered is answered once, as always.
 //!
