@@ -1,0 +1,480 @@
+//! The queues: `Queue` and `JoinableQueue`, with room for two.
+//!
+//! The laws. Every item that was put for certain is got once, by those who slept or by one that comes new, whole and
+//! in order, within the promised time; but a `get` that was killed may have had its item, which is then lost. Neither
+//! a killed `get_lease` nor the death of its owner loses one, and one that was done does not come again. An item of a killed
+//! `put` is in or not. When there is room, who sleeps in `put` goes on; after a `close` everybody is told; and when
+//! all is done, who sleeps in `join` goes on. In the end the queue is empty, says so, and works.
+
+use crate::items::{Item, Road, TORN, item};
+use crate::scene::{Death, Outcome, Part, Row, Scene, Wrong, law};
+use crate::survivor::{PATIENCE, PROMISED, Survivor, wait_until};
+use crate::victim::{Marks, Victim};
+use shared::memory::Shared;
+use std::fmt;
+use std::mem::{forget, take};
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+/// So many may be inside.
+const BOUND: u64 = 2;
+/// The text of an item that lies in its place, and of one that lies beside it.
+const SHORT_TEXT: usize = 20;
+const LONG_TEXT: usize = 300;
+
+/// What the victim does when it is killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Operation {
+    Put,
+    PutLong,
+    TryPut,
+    PutTimeout,
+    Get,
+    GetLong,
+    TryGet,
+    GetTimeout,
+    Close,
+    CloseNow,
+    GetTask,
+    TaskDone,
+    Lease,
+    TryLease,
+    Done,
+    PutBack,
+    Join,
+}
+
+impl Operation {
+    fn is_joinable(self) -> bool {
+        self as u8 >= Operation::GetTask as u8
+    }
+
+    fn is_put(self) -> bool {
+        self as u8 <= Operation::PutTimeout as u8
+    }
+
+    fn is_plain_get(self) -> bool {
+        use Operation::{Get, GetLong, GetTimeout, TryGet};
+        matches!(self, Get | GetLong | TryGet | GetTimeout)
+    }
+
+    fn is_long(self) -> bool {
+        matches!(self, Operation::PutLong | Operation::GetLong)
+    }
+
+    fn is_close(self) -> bool {
+        matches!(self, Operation::Close | Operation::CloseNow)
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Operation::Put => "put",
+            Operation::PutLong => "put of a long item",
+            Operation::TryPut => "try_put",
+            Operation::PutTimeout => "put_timeout",
+            Operation::Get | Operation::GetTask => "get",
+            Operation::GetLong => "get of a long item",
+            Operation::TryGet => "try_get",
+            Operation::GetTimeout => "get_timeout",
+            Operation::Close => "close",
+            Operation::CloseNow => "close_now",
+            Operation::TaskDone => "task_done",
+            Operation::Lease => "get_lease",
+            Operation::TryLease => "try_get_lease",
+            Operation::Done => "done",
+            Operation::PutBack => "drop of a lease",
+            Operation::Join => "join",
+        })
+    }
+}
+
+/// Who has died before, and with what: the victim is the recoverer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Dead {
+    Nobody,
+    /// One that had a place, and had not written its item. There is no other room.
+    Producer,
+    /// One that had all items.
+    Consumer,
+}
+
+/// Who sleeps besides: from the start, or behind the victim once that sleeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sleepers {
+    Nobody,
+    Getters,
+    Putters,
+    Joiners,
+}
+
+/// With the number of items that are in it at first.
+type Stand = (Operation, u64, Part, Dead, Sleepers);
+
+pub(crate) fn rows() -> Vec<Row> {
+    use Operation::*;
+    use Part::{Call, Sleep, SliceOver, TimeUp, Woken, WokenTooLate};
+    use Sleepers::{Getters, Joiners, Putters};
+    const NOBODY: Sleepers = Sleepers::Nobody;
+    const FULL: u64 = BOUND;
+    const NONE: Dead = Dead::Nobody;
+
+    let all = [
+        (&[Put, PutLong, TryPut, PutTimeout][..], "empty", 0, Call, NONE, NOBODY),
+        (&[Put, PutLong, TryPut], "empty, two sleepers", 0, Call, NONE, Getters),
+        (&[Put], "room for one", 1, Call, NONE, NOBODY),
+        (&[Put, TryPut], "full", FULL, Call, NONE, NOBODY),
+        (&[TryPut], "full, two putters asleep", FULL, Call, NONE, Putters),
+        (&[Put, PutTimeout], "asleep, two putters asleep", FULL, Sleep, NONE, Putters),
+        (&[Put, PutTimeout], "woken, two putters asleep", FULL, Woken, NONE, Putters),
+        (&[Put], "woken too late, two putters asleep", FULL, WokenTooLate, NONE, Putters),
+        (&[Put], "slice over, two putters asleep", FULL, SliceOver, NONE, Putters),
+        (&[PutTimeout], "time up, two putters asleep", FULL, TimeUp, NONE, Putters),
+        (&[TryPut], "a producer dead", 1, Call, Dead::Producer, NOBODY),
+        (&[Put], "a producer dead, slice over", 1, SliceOver, Dead::Producer, NOBODY),
+        (&[Get, GetLong, TryGet, GetTimeout, GetTask, Lease, TryLease], "full", FULL, Call, NONE, NOBODY),
+        (&[Get, GetLong, TryGet, Lease], "full, two putters asleep", FULL, Call, NONE, Putters),
+        (&[Get, TryGet, Lease], "empty", 0, Call, NONE, NOBODY),
+        (&[TryGet], "empty, two sleepers", 0, Call, NONE, Getters),
+        (&[Get, GetTimeout, Lease], "asleep, two sleepers", 0, Sleep, NONE, Getters),
+        (&[Get, GetTimeout, Lease], "woken, two sleepers", 0, Woken, NONE, Getters),
+        (&[Get], "woken too late, two sleepers", 0, WokenTooLate, NONE, Getters),
+        (&[Get], "slice over, two sleepers", 0, SliceOver, NONE, Getters),
+        (&[GetTimeout], "time up, two sleepers", 0, TimeUp, NONE, Getters),
+        (&[TryGet], "a producer dead", 0, Call, Dead::Producer, NOBODY),
+        (&[Get], "a producer dead, slice over", 0, SliceOver, Dead::Producer, NOBODY),
+        (&[TryLease], "a consumer dead", FULL, Call, Dead::Consumer, NOBODY),
+        (&[GetTask, Lease], "a consumer dead, slice over", FULL, SliceOver, Dead::Consumer, NOBODY),
+        (&[TaskDone, Done, PutBack], "nobody waits", 1, Call, NONE, NOBODY),
+        (&[TaskDone, Done], "two joiners asleep", 1, Call, NONE, Joiners),
+        (&[PutBack], "two sleepers", 1, Call, NONE, Getters),
+        (&[Join], "all done", 0, Call, NONE, NOBODY),
+        (&[Join], "asleep, two joiners asleep", 1, Sleep, NONE, Joiners),
+        (&[Join], "woken, two joiners asleep", 1, Woken, NONE, Joiners),
+        (&[Join], "a consumer dead, slice over", 1, SliceOver, Dead::Consumer, NOBODY),
+        (&[Close, CloseNow], "full", FULL, Call, NONE, NOBODY),
+        (&[Close, CloseNow], "full, two putters asleep", FULL, Call, NONE, Putters),
+        (&[Close, CloseNow], "empty, two sleepers", 0, Call, NONE, Getters),
+    ];
+    let mut rows = Vec::new();
+    for (operations, state, inside, part, dead, sleepers) in all {
+        rows.extend(operations.iter().map(|&operation| (state, (operation, inside, part, dead, sleepers))));
+    }
+    rows.sort_by_key(|(_, stand)| stand.0 as u8);
+    let row = |(state, stand): (&'static str, Stand)| {
+        let name = if stand.0.is_joinable() { "JoinableQueue" } else { "Queue" };
+        let row = Row::new(format!("{name}, {}", stand.0), state, stand.2, move || Queues::new(stand));
+        // Their wake-up may die with the victim.
+        Row { slow: stand.4 != NOBODY && stand.2 != Sleep, ..row }
+    };
+    rows.into_iter().map(row).collect()
+}
+
+struct Queues {
+    stand: Stand,
+    road: Road,
+    /// Of the last item that was made, or is to be.
+    last: u64,
+    /// The items that are in it for certain, by their numbers.
+    inside: Vec<u64>,
+    /// The victim's.
+    own: u64,
+    /// What the victim's operation returned: 0 if it had not.
+    told: Shared<AtomicU64>,
+    dead: Option<Survivor<()>>,
+    getters: Vec<Survivor<Option<u64>>>,
+    /// With the number of its item, if that is in.
+    putters: Vec<Survivor<Option<u64>>>,
+    joiners: Vec<Survivor<()>>,
+}
+
+/// What the victim's operation returned, when it was no item.
+const NOTHING: u64 = 1;
+const SUCCESS: u64 = 2;
+/// Or the item of this number.
+const ITEM: u64 = 3;
+
+impl Queues {
+    fn new(stand: Stand) -> Queues {
+        let (road, told) = (Queues::road(stand), Shared::new(AtomicU64::new(0)));
+        let (getters, putters, joiners) = (Vec::new(), Vec::new(), Vec::new());
+        let (last, inside, own, dead) = (0, Vec::new(), 0, None);
+        Queues { stand, road, last, inside, own, told, dead, getters, putters, joiners }
+    }
+
+    fn road(stand: Stand) -> Road {
+        let bound = if stand.3 == Dead::Producer { stand.1 + 1 } else { BOUND };
+        Road::new(stand.0.is_joinable(), bound)
+    }
+
+    fn next(&mut self) -> Item {
+        self.last += 1;
+        item(self.last, if self.stand.0.is_long() { LONG_TEXT } else { SHORT_TEXT })
+    }
+
+    fn put(&mut self) {
+        let item = self.next();
+        self.inside.push(item.0);
+        assert!(self.road.try_put(item), "{:?} has no room", self.road);
+    }
+
+    fn take(&mut self) {
+        let found = self.road.try_get();
+        assert!(found == self.inside.first().copied(), "{found:?} came, of {:?}", self.inside);
+        self.inside.remove(0);
+        self.road.task_done();
+    }
+
+    fn put_to_sleep(&mut self) {
+        for _ in 0..2 {
+            let road = self.road.clone();
+            match self.stand.4 {
+                Sleepers::Nobody => {}
+                Sleepers::Getters => self.getters.push(Survivor::asleep("getter", move |line| {
+                    line.tell();
+                    let found = road.get();
+                    road.task_done();
+                    found
+                })),
+                Sleepers::Putters => {
+                    let item = self.next();
+                    self.putters.push(Survivor::asleep("putter", move |line| {
+                        line.tell();
+                        let number = item.0;
+                        road.put(item).then_some(number)
+                    }));
+                }
+                Sleepers::Joiners => self.joiners.push(Survivor::asleep("joiner", move |line| {
+                    line.tell();
+                    road.join_timeout(PATIENCE);
+                })),
+            }
+        }
+    }
+
+    /// One that dies between the claim and the commit of a place.
+    fn producer_dies(&mut self) {
+        let (road, item) = (self.road.clone(), self.next());
+        let producer = Victim::new(move |marks| {
+            marks.operation(|| road.try_put(item));
+        });
+        let has_claimed = || self.road.is_full() && self.road.len() == self.stand.1;
+        assert!(producer.run_until(has_claimed), "the producer claims a place of {:?}", self.road);
+        producer.die();
+    }
+}
+
+impl Scene for Queues {
+    fn set(&mut self, time_limit: Duration) -> Victim {
+        let (operation, inside, part, dead, _) = self.stand;
+        if operation.is_close() {
+            self.road = Queues::road(self.stand);
+        }
+        self.told.store(0, SeqCst);
+        (0..inside).for_each(|_| self.put());
+        if dead == Dead::Consumer {
+            let road = self.road.clone();
+            self.dead = Some(Survivor::arrived("consumer", move |line| {
+                (0..inside).for_each(|_| assert!(road.try_get().is_some()));
+                line.pause();
+            }));
+        }
+        let own = self.next();
+        self.own = own.0;
+        let (road, told) = (self.road.clone(), self.told.clone());
+        let victim = Victim::new(move |marks| live(&road, own, marks, &told, operation, time_limit));
+        if part == Part::Call {
+            self.put_to_sleep();
+        }
+        if dead == Dead::Producer {
+            self.producer_dies();
+        }
+        self.dead.iter().for_each(Survivor::kill);
+        victim
+    }
+
+    fn follow(&mut self) {
+        self.put_to_sleep();
+    }
+
+    fn wake(&mut self) {
+        match self.stand.0 {
+            Operation::Get | Operation::GetTimeout | Operation::Lease => self.put(),
+            _ => self.take(),
+        }
+    }
+
+    fn forestall(&mut self) {
+        match self.stand.0 {
+            Operation::Get => self.take(),
+            _ => self.put(),
+        }
+    }
+
+    fn judge(&mut self, death: &Death) -> Result<Outcome, Wrong> {
+        let (operation, _, _, dead, _) = self.stand;
+        // Its time may not have come, if the victim's journey led elsewhere.
+        self.dead.iter().for_each(Survivor::kill);
+        let told = self.told.load(SeqCst);
+        law(told > 0 || !death.over, || "it returned, and did not say what".to_owned())?;
+        let (mut sure, mut doubtful) = (take(&mut self.inside), Vec::new());
+        let mut missing = 0;
+        match (operation, told) {
+            (_, 0) if operation.is_put() => doubtful.push(self.own),
+            (_, SUCCESS) if operation.is_put() => sure.push(self.own),
+            (_, 0) if operation.is_plain_get() => missing = 1,
+            (_, ITEM..) if operation.is_plain_get() => {
+                law(sure.first() == Some(&(told - ITEM)), || format!("it got {}, of {sure:?}", told - ITEM))?;
+                sure.remove(0);
+            }
+            (Operation::TaskDone | Operation::Done, SUCCESS) => drop(sure.remove(0)),
+            (Operation::TaskDone | Operation::Done, 0) => missing = 1,
+            (Operation::CloseNow, _) => doubtful.append(&mut sure),
+            _ => {}
+        }
+        let first = sure.clone();
+        let mut found = Vec::new();
+
+        // Those who sleep, and need no more than what is there.
+        let has_room = operation.is_plain_get() && told >= ITEM;
+        let has_room = has_room && !self.putters.is_empty();
+        let goes_on = || self.putters.iter().any(Survivor::is_finished);
+        if has_room && !wait_until(death.deadline().saturating_duration_since(Instant::now()), goes_on) {
+            return Err(Wrong::Hang("nobody goes on who sleeps in a put, and there is room".to_owned()));
+        }
+        if operation.is_close() && told == 0 {
+            let road = self.road.clone();
+            death.answer(Survivor::start("helper", move |_| road.close(operation == Operation::CloseNow)))?;
+        } else if !operation.is_close() {
+            for _ in sure.len().saturating_sub(missing)..self.getters.len() {
+                let (road, item) = (self.road.clone(), self.next());
+                sure.push(item.0);
+                let put = death.answer(Survivor::start("helper", move |_| road.put_timeout(item, PROMISED)))?;
+                law(put, || "there is no room, and nothing inside".to_owned())?;
+            }
+        }
+        for getter in take(&mut self.getters) {
+            let got = death.answer(getter)?;
+            law(got.is_some() != operation.is_close(), || format!("a getter that slept got {got:?}"))?;
+            found.extend(got);
+        }
+        if operation.is_close() {
+            for putter in take(&mut self.putters) {
+                sure.extend(death.answer(putter)?);
+            }
+        }
+
+        // One that comes new. It makes room for those that sleep.
+        let expected = sure.len().saturating_sub(missing + found.len()) + self.putters.len();
+        let len = self.road.len();
+        let has_putters = !self.putters.is_empty();
+        let road = self.road.clone();
+        let control = Survivor::start("control", move |_| drain(&road, expected));
+        let (rest, is_sound) = death.answer(control)?;
+        law(is_sound, || "the queue that was emptied is not, or does not work".to_owned())?;
+        let is_quiet = operation.is_put() && dead == Dead::Nobody && !has_putters;
+        let (fits, count) = (len <= rest.len() as u64, rest.len());
+        law(fits && (!is_quiet || len == count as u64), || format!("{count} inside, says it, {len}"))?;
+        for putter in take(&mut self.putters) {
+            let put = death.answer(putter)?;
+            law(put.is_some(), || "a putter that slept was refused".to_owned())?;
+            sure.extend(put);
+        }
+        for joiner in take(&mut self.joiners) {
+            death.answer(joiner)?;
+        }
+        self.dead = None;
+
+        let in_order: Vec<_> = rest.iter().filter(|number| first.contains(number)).collect();
+        law(in_order.is_sorted(), || format!("{rest:?} came, out of order"))?;
+        found.extend(&rest);
+        law(!found.contains(&TORN), || format!("{found:?} came, and 0 is torn"))?;
+        found.sort();
+        let known = |number: &u64| sure.contains(number) || doubtful.contains(number);
+        let once = found.is_sorted_by(|a, b| a < b) && found.iter().all(known);
+        law(once, || format!("{found:?} came, of {sure:?} and perhaps {doubtful:?}"))?;
+        let lost = sure.iter().filter(|number| !found.contains(number)).count();
+        law(lost <= missing, || format!("{found:?} came, of {sure:?} without {missing}"))?;
+        let recovered = dead != Dead::Nobody || !(operation.is_put() || death.over) || operation.is_joinable();
+        Ok(if recovered { Outcome::Recovered } else { Outcome::Clean })
+    }
+
+    fn describe(&self) -> String {
+        format!("{:?}", self.road)
+    }
+}
+
+/// Gets so many items, and what else there is; and whether the queue is as it should be then.
+fn drain(road: &Road, expected: usize) -> (Vec<u64>, bool) {
+    let mut found: Vec<u64> = (0..expected).filter_map(|_| road.get_timeout(PROMISED)).collect();
+    found.extend(std::iter::from_fn(|| road.try_get()));
+    let mut is_sound = found.iter().all(|_| road.task_done()) && road.join_timeout(PROMISED);
+    is_sound &= road.len() == 0 && !road.is_full();
+    if !road.is_closed() {
+        for number in 1..=BOUND {
+            is_sound &= road.is_full() || road.try_put(item(number, SHORT_TEXT)) && road.len() == number;
+        }
+        is_sound &= road.is_full();
+        while let Some(number) = road.try_get() {
+            is_sound &= number != TORN && road.task_done();
+        }
+    }
+    (found, is_sound && road.len() == 0)
+}
+
+/// What the victim does as long as it is let.
+fn live(
+    road: &Road,
+    own: Item,
+    marks: &Marks,
+    told: &Shared<AtomicU64>,
+    operation: Operation,
+    time_limit: Duration,
+) {
+    let warm = Road::new(operation.is_joinable(), BOUND);
+    for len in [SHORT_TEXT, LONG_TEXT, SHORT_TEXT, LONG_TEXT] {
+        warm.put_timeout(item(1, len), Duration::from_millis(1));
+        warm.get_timeout(Duration::from_millis(1));
+        warm.task_done();
+    }
+    warm.get_timeout(Duration::from_millis(1));
+    let put = |put: bool| if put { SUCCESS } else { NOTHING };
+    let got = |got: Option<u64>| got.map_or(NOTHING, |number| ITEM + number);
+    let tell = |what| told.store(what, SeqCst);
+    use Operation::*;
+    match operation {
+        Put | PutLong => marks.operation(|| tell(put(road.put(own)))),
+        TryPut => marks.operation(|| tell(put(road.try_put(own)))),
+        PutTimeout => marks.operation(|| tell(put(road.put_timeout(own, time_limit)))),
+        Get | GetLong | GetTask => marks.operation(|| tell(got(road.get()))),
+        TryGet => marks.operation(|| tell(got(road.try_get()))),
+        GetTimeout => marks.operation(|| tell(got(road.get_timeout(time_limit)))),
+        Close | CloseNow => marks.operation(|| {
+            road.close(operation == CloseNow);
+            tell(SUCCESS);
+        }),
+        TaskDone => {
+            road.get();
+            marks.operation(|| tell(put(road.task_done())));
+        }
+        Lease | TryLease | Done | PutBack | Join => {
+            let queue = road.joinable().expect("a queue with leases");
+            match operation {
+                Lease => marks.operation(|| tell(put(queue.get_lease().map(forget).is_ok()))),
+                TryLease => marks.operation(|| tell(put(queue.try_get_lease().map(forget).is_ok()))),
+                Join => marks.operation(|| {
+                    queue.join();
+                    tell(SUCCESS);
+                }),
+                _ => {
+                    let lease = queue.get_lease().expect("an item");
+                    marks.operation(|| {
+                        if operation == Done { lease.done() } else { drop(lease) }
+                        tell(SUCCESS);
+                    });
+                }
+            }
+        }
+    }
+}
