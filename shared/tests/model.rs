@@ -151,13 +151,21 @@ mod memory {
     }
 }
 
-#[path = "../src/channel"]
+#[path = "../src/channel/queue"]
 #[allow(dead_code)] // As above, and for closing at once and joining.
-mod channel {
+mod queue {
     mod count;
     mod line;
     mod sweep;
 
-    #[path = "../../tests/model/queue.rs"]
-    mod queue;
+    #[path = "../../../tests/model/queue.rs"]
+    mod laws;
+}
+
+#[path = "../src/channel/connection"]
+mod connection {
+    mod asleep;
+
+    #[path = "../../../tests/model/connection.rs"]
+    mod laws;
 }

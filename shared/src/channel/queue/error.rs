@@ -1,7 +1,7 @@
 //! Why an operation on a queue failed: one enum for each, and the item that was not put rides back in it.
 
-use super::message::MessageError;
 use super::road::{NotGot, NotPut};
+use crate::channel::message::MessageError;
 use std::fmt;
 use std::io;
 
