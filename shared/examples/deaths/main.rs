@@ -32,6 +32,8 @@ mod kinds;
 #[cfg(target_arch = "x86_64")]
 mod locks;
 #[cfg(target_arch = "x86_64")]
+mod queue_rows;
+#[cfg(target_arch = "x86_64")]
 mod queues;
 #[cfg(target_arch = "x86_64")]
 mod scene;
@@ -58,7 +60,7 @@ fn main() -> std::process::ExitCode {
 mod table {
     use crate::killer::{Extent, Tally, run};
     use crate::scene::Row;
-    use crate::{barrier, condition, event, locks, queues, semaphores};
+    use crate::{barrier, condition, event, locks, queue_rows, semaphores};
     use shared::sync::{Lock, ReentrantLock};
     use std::cell::Cell;
     use std::process::ExitCode;
@@ -138,7 +140,7 @@ mod table {
         rows.extend(condition::rows::<Lock<Cell<u64>>>());
         rows.extend(condition::rows::<ReentrantLock<Cell<u64>>>());
         rows.extend(barrier::rows());
-        rows.extend(queues::rows());
+        rows.extend(queue_rows::rows());
         rows
     }
 
