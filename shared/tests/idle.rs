@@ -5,9 +5,10 @@ mod harness;
 use harness::tools::{eventually, state};
 use nix::time::{clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
+use shared::channel::Queue;
 use shared::memory::Shared;
 use shared::process;
-use shared::sync::{Event, Lock};
+use shared::sync::{Barrier, Condition, Event, Lock, Semaphore};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
@@ -16,6 +17,10 @@ harness::main! {
     trials {
         waiters_for_an_event_cost_nothing within 60,
         waiters_for_a_lock_cost_nothing within 60,
+        waiters_for_a_permit_cost_nothing within 60,
+        waiters_at_a_condition_cost_nothing within 60,
+        waiters_at_a_barrier_cost_nothing within 60,
+        waiters_for_an_item_cost_nothing within 60,
     }
 }
 
@@ -72,4 +77,25 @@ fn waiters_for_a_lock_cost_nothing() {
         eventually("it is held", || lock.is_locked());
         next_to_nothing(used(|| drop(lock.lock().unwrap()), || done.store(true, SeqCst)));
     });
+}
+
+fn waiters_for_a_permit_cost_nothing() {
+    let none = Semaphore::new(0);
+    next_to_nothing(used(|| none.acquire().forget(), || none.release(WAITERS as u32).unwrap()));
+}
+
+fn waiters_at_a_condition_cost_nothing() {
+    let (lock, condition) = (Lock::new(()), Condition::new());
+    next_to_nothing(used(|| drop(condition.wait(lock.lock().unwrap())), || condition.notify_all()));
+}
+
+fn waiters_at_a_barrier_cost_nothing() {
+    let barrier = Barrier::new(WAITERS + 1);
+    let meet = || assert!(barrier.wait().is_ok());
+    next_to_nothing(used(meet, meet));
+}
+
+fn waiters_for_an_item_cost_nothing() {
+    let queue = Queue::<u32>::new();
+    next_to_nothing(used(|| drop(queue.get()), || queue.close()));
 }

@@ -36,8 +36,9 @@
 //! then. A death before the verdict has decided nothing.
 //!
 //! *The dead are noticed.* A slot in which a dead one waits, counted or not, makes the generation fail, with the
-//! pid. The last one looks for such before it acts; and all that wait look now and then ([`Slice`]), for the
-//! last one may have died itself.
+//! pid. The last one looks for such before it acts. And each that waits looks now and then ([`Slice`]) after its
+//! neighbour, the next slot in which somebody waits: of any that died, the first one behind a living one is found.
+//! So ten thousand take ten thousand looks a slice, and not a hundred million.
 //!
 //! *Nobody sleeps through it.* A party reads the state first and its slot second, and sleeps while the state is
 //! still the same. Slots are written first and the state second.
@@ -54,7 +55,7 @@ use crate::sys::atomic::{
 };
 use crate::sys::clock::{self, Deadline};
 use crate::sys::futex;
-use crate::sys::task::Owner;
+use crate::sys::task::{Owner, Watch};
 
 const PHASE: u64 = 3;
 const FILLING: u64 = 0;
@@ -126,7 +127,9 @@ impl<const SLOTS: usize> Meeting<SLOTS> {
                 self.fail(me, TIMED_OUT);
                 return Err(TIMED_OUT);
             }
-            self.sleep(me, seen, deadline.at_most(slice.next()));
+            if self.sleep(me, seen, deadline.at_most(slice.next())) {
+                self.look_for_the_dead_in_turn(me);
+            }
         }
     }
 
@@ -170,6 +173,7 @@ impl<const SLOTS: usize> Meeting<SLOTS> {
     /// Waits for the party's fate, and leaves. If the deadline comes first, that is the fate of all.
     pub(super) fn wait(&self, party: Party, spin: &Spin, deadline: Deadline) -> Fate {
         let mut slice = Slice::first();
+        let mut watch = Watch::default();
         let mut fate = None;
         spin.until(|| {
             fate = self.fate(party);
@@ -186,8 +190,8 @@ impl<const SLOTS: usize> Meeting<SLOTS> {
             } else {
                 let seen = self.state.load(Acquire);
                 fate = self.fate(party);
-                if fate.is_none() {
-                    self.sleep(party.me, seen, deadline.at_most(slice.next()));
+                if fate.is_none() && self.sleep(party.me, seen, deadline.at_most(slice.next())) {
+                    self.look_after_neighbour(party, &mut watch);
                 }
             }
             fate = self.fate(party);
@@ -200,17 +204,35 @@ impl<const SLOTS: usize> Meeting<SLOTS> {
         (slot.word.load(Acquire) & DONE != 0).then(|| slot.fate.load(Relaxed))
     }
 
-    /// One slice of sleep, as long as the state is this.
-    fn sleep(&self, me: Owner, state: u64, look_round: Deadline) {
+    /// One slice of sleep, as long as the state is this. `true`: it is over, time to look after others.
+    fn sleep(&self, me: Owner, state: u64, look_round: Deadline) -> bool {
         futex::wait(&self.state, state, look_round);
-        if !look_round.has_passed() {
-            return;
-        }
-        if self.verdict.load(Relaxed) != 0 {
+        let over = look_round.has_passed();
+        if over && self.verdict.load(Relaxed) != 0 {
             // Somebody is at it, or has died over it: then this finishes it.
             self.inside(me, || ());
         }
-        // One for all: of ten thousand parties each would look at ten thousand.
+        over
+    }
+
+    /// Fails if the next that waits is dead.
+    fn look_after_neighbour(&self, party: Party, watch: &mut Watch) {
+        let mark = self.mark.load(Relaxed) as usize;
+        let waits = |slot: usize| {
+            let seen = self.slots[slot].word.load(Acquire);
+            let owner = Owner::in_word(seen).filter(|&owner| seen & DONE == 0 && owner != party.me);
+            owner.map(|owner| (slot, seen, owner))
+        };
+        let next = (party.slot + 1..mark).chain(0..party.slot).find_map(waits);
+        if let Some((slot, seen, owner)) = next
+            && watch.has_ended(owner)
+        {
+            self.bury(party.me, slot, seen, owner);
+        }
+    }
+
+    /// Fails if any that waits is dead. For those that have no place among them yet, one for all.
+    fn look_for_the_dead_in_turn(&self, me: Owner) {
         let (now, before) = (clock::milliseconds(), self.looked.load(Relaxed));
         if now.wrapping_sub(before as u32) >= LOOKS
             && self.looked.compare_exchange(before, now.into(), Relaxed, Relaxed).is_ok()
@@ -222,18 +244,23 @@ impl<const SLOTS: usize> Meeting<SLOTS> {
 
     /// Fails if a dead one waits.
     pub(super) fn look_for_the_dead(&self, me: Owner) {
-        for slot in self.in_use() {
-            let seen = slot.word.load(Acquire);
+        for slot in 0..self.mark.load(Relaxed) as usize {
+            let seen = self.slots[slot].word.load(Acquire);
             let dead =
                 Owner::in_word(seen).filter(|&owner| seen & DONE == 0 && owner != me && owner.has_ended());
             if let Some(dead) = dead {
-                self.inside(me, || {
-                    if slot.word.load(Relaxed) == seen {
-                        self.decide(DIED | u64::from(dead.pid()));
-                    }
-                });
+                self.bury(me, slot, seen, dead);
             }
         }
+    }
+
+    /// Fails, because this one died while it waited.
+    fn bury(&self, me: Owner, slot: usize, seen: u64, dead: Owner) {
+        self.inside(me, || {
+            if self.slots[slot].word.load(Relaxed) == seen {
+                self.decide(DIED | u64::from(dead.pid()));
+            }
+        });
     }
 
     fn in_use(&self) -> impl Iterator<Item = &Slot> {
