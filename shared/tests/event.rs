@@ -156,7 +156,7 @@ fn a_set_and_clear_releases_all_who_waited() {
     }
 }
 
-/// By the set, and not by the ends of their slices: those are 400 ms long after a while.
+/// By the set, and not by the ends of their slices: those are 800 ms long after a while.
 fn sleeping_waiters_are_woken_by_the_set() {
     let (event, last) = (Event::new(), Shared::new(AtomicU64::new(0)));
     let best = (0..3).map(|_| {

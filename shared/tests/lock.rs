@@ -284,7 +284,7 @@ fn no_two_threads_are_inside_at_once() {
     assert_eq!((*lock.lock().unwrap(), reentrant.lock().unwrap().get()), (4 * TURNS, 4 * TURNS));
 }
 
-/// By the release, and not by the end of a slice: those are 400 ms long after a while.
+/// By the release, and not by the end of a slice: those are 800 ms long after a while.
 fn a_sleeping_waiter_is_woken_by_the_release() {
     let lock = Lock::new(());
     let best = (0..3).map(|_| {

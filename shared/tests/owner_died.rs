@@ -142,7 +142,7 @@ fn a_panicking_owner_is_named() {
     assert_eq!(lock.lock().unwrap_err().cause(), Cause::Panicked { pid });
 }
 
-/// Also one that has waited for so long that it looks round every 400 ms only.
+/// Also one that has waited for so long that it looks round every 800 ms only.
 fn a_sleeping_waiter_hears_of_the_death_within_a_second() {
     for asleep_for in [0, 30, 700] {
         let lock = Lock::new(0);

@@ -12,7 +12,7 @@
 //! laws of the primitive must hold. The exit status is 1 if not.
 //!
 //! What is killed and what must hold is told in a file for each primitive: `locks.rs`, `semaphores.rs`, `event.rs`,
-//! `condition.rs`, `barrier.rs`. The rest is the same for all: `scene.rs` is what such a file provides,
+//! `condition.rs`, `barrier.rs`, `queues.rs`. The rest is the same for all: `scene.rs` is what such a file provides,
 //! `killer.rs` goes through a row of it, `victim.rs` is the traced child and `survivor.rs` those who live on.
 //!
 //! It relies on x86-64, for single steps and breakpoints.
@@ -24,11 +24,17 @@ mod condition;
 #[cfg(target_arch = "x86_64")]
 mod event;
 #[cfg(target_arch = "x86_64")]
+mod items;
+#[cfg(target_arch = "x86_64")]
 mod killer;
 #[cfg(target_arch = "x86_64")]
 mod kinds;
 #[cfg(target_arch = "x86_64")]
 mod locks;
+#[cfg(target_arch = "x86_64")]
+mod queue_rows;
+#[cfg(target_arch = "x86_64")]
+mod queues;
 #[cfg(target_arch = "x86_64")]
 mod scene;
 #[cfg(target_arch = "x86_64")]
@@ -54,7 +60,7 @@ fn main() -> std::process::ExitCode {
 mod table {
     use crate::killer::{Extent, Tally, run};
     use crate::scene::Row;
-    use crate::{barrier, condition, event, locks, semaphores};
+    use crate::{barrier, condition, event, locks, queue_rows, semaphores};
     use shared::sync::{Lock, ReentrantLock};
     use std::cell::Cell;
     use std::process::ExitCode;
@@ -134,6 +140,7 @@ mod table {
         rows.extend(condition::rows::<Lock<Cell<u64>>>());
         rows.extend(condition::rows::<ReentrantLock<Cell<u64>>>());
         rows.extend(barrier::rows());
+        rows.extend(queue_rows::rows());
         rows
     }
 

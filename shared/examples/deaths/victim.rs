@@ -188,6 +188,16 @@ impl Victim {
         }
     }
 
+    /// Steps it until this is so. `false`: it never was.
+    pub(crate) fn run_until(&self, so: impl Fn() -> bool) -> bool {
+        while !so() {
+            if self.is_over() || !self.step() {
+                return false;
+            }
+        }
+        true
+    }
+
     /// Whether the next instruction is the system call `futex(FUTEX_WAIT_BITSET)`.
     fn is_about_to_sleep(&self, registers: &user_regs_struct) -> bool {
         const SYSCALL: i64 = 0x050f;
