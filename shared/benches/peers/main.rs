@@ -7,15 +7,21 @@
 //! `cargo bench -p shared -- --quick` only shows that all of it works: its rounds are too short to judge
 //! by, and its exit status does not.
 //!
-//! It relies on nothing but the library's public API; Python is measured where there is a `python3`.
+//! It relies on nothing but the library's public API; Python is measured where there is a `python3`, and the crates
+//! that are peers where they can be built: `../crates`.
 
+mod course;
+mod crates;
 mod locks;
 mod peers;
 mod python;
+mod queues;
+mod ring;
 mod round;
 mod semaphores;
 mod spawn;
 mod table;
+mod trips;
 mod wakes;
 
 use round::Effort;
@@ -24,9 +30,11 @@ use std::thread;
 
 fn main() -> ExitCode {
     let mut effort = Effort::FULL;
+    let mut only = false;
     for option in std::env::args().skip(1) {
         match option.as_str() {
             "--bench" => {} // What cargo says to every benchmark.
+            "--queues" => only = true,
             "--quick" => effort = Effort::QUICK,
             unknown => {
                 eprintln!("unknown option {unknown}: there is --quick");
@@ -35,10 +43,18 @@ fn main() -> ExitCode {
         }
     }
     println!("{}\n", machine());
+    let crates = crates::Crates::start(effort);
+    if only {
+        let crates = crates::Crates::start(effort);
+        table::print(&queues::rows(effort, &crates));
+        return ExitCode::SUCCESS;
+    }
     let mut rows = spawn::rows(effort);
     rows.extend(locks::rows(effort));
     rows.extend(semaphores::rows(effort));
     rows.extend(wakes::rows(effort));
+    rows.extend(trips::rows(effort, &crates));
+    rows.extend(queues::rows(effort, &crates));
     table::print(&rows);
     let judged = effort == Effort::FULL;
     if !judged {
