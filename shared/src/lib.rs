@@ -20,7 +20,7 @@
 //! | floor | what is there |
 //! |---|---|
 //! | [`process`] | starting processes, waiting for them, ending them |
-//! | [`channel`] | what they say to one another: [`Queue`](channel::Queue) and [`JoinableQueue`](channel::JoinableQueue) |
+//! | [`channel`] | what they say to one another: [`Queue`](channel::Queue), [`JoinableQueue`](channel::JoinableQueue), [`Connection`](channel::Connection)s, [`wait`](channel::wait()) |
 //! | [`sync`] | [`Lock`](sync::Lock), [`ReentrantLock`](sync::ReentrantLock) and [`Semaphore`](sync::Semaphore), which survive the death of their owner; [`Event`](sync::Event), [`Condition`](sync::Condition), [`Barrier`](sync::Barrier) |
 //! | [`memory`] | what may lie in shared memory, and [`Shared`](memory::Shared) for bare atomics |
 //! | `sys` | the kernel, one file a facility; private |
@@ -45,6 +45,9 @@
 //! | `Event()` | [`Event`](sync::Event) |
 //! | `Condition(lock)` | [`Condition`](sync::Condition), which takes the lock with its guard |
 //! | `Barrier(n, action)` | [`Barrier::new`](sync::Barrier::new), [`Barrier::with_action`](sync::Barrier::with_action) |
+//! | `Pipe()`, `Pipe(duplex=False)` | [`channel::duplex`], [`channel::pipe`] |
+//! | `conn.send(x)`, `recv()`, `poll(t)`, `EOFError` | the same names of [`Connection`](channel::Connection); [`RecvError::Closed`](channel::RecvError::Closed) |
+//! | `multiprocessing.connection.wait` | [`channel::wait`] |
 //! | `Value('i', 0)`, `Array('i', 10)` | `Lock::new(0_i32)`, `Lock::new([0_i32; 10])` |
 //! | `Queue()`, `Queue(maxsize=n)`, `SimpleQueue()` | [`Queue::new`](channel::Queue::new), [`Queue::bounded`](channel::Queue::bounded); a sentinel is not needed: [`close`](channel::Queue::close), and `for item in &queue` ends |
 //! | `queue.Full`, `queue.Empty` | [`TryPutError::Full`](channel::TryPutError::Full), [`TryGetError::Empty`](channel::TryGetError::Empty), and `Timeout` of the calls with one |

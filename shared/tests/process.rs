@@ -17,8 +17,9 @@ use shared::sync::Lock;
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
@@ -45,6 +46,7 @@ harness::main! {
         proc_17_sentinel,
         proc_19_many_processes,
         proc_21_descriptors_of_a_fork,
+        a_child_reads_nothing_though_the_program_has_closed_all_descriptors,
         proc_22_threads_of_a_child,
         proc_23_standard_streams_closed,
         proc_25_panic_report_on_stderr,
@@ -639,6 +641,22 @@ fn a_dropped_handle_leaves_no_zombie() {
         collect();
         assert!(zombies().is_empty());
     }
+}
+
+/// As programs do that make a daemon of themselves, and then open files of their own under the same numbers.
+fn a_child_reads_nothing_though_the_program_has_closed_all_descriptors() {
+    process::spawn(|| ()).join().unwrap();
+    let kept = (3..100).find(|&fd| is_null(fd)).expect("the library keeps one");
+    unistd::close(kept).unwrap();
+    let mut own = File::open("/proc/self/comm").unwrap();
+    assert_eq!(own.as_raw_fd(), kept, "it has the number now");
+    let reads = || std::io::read_to_string(std::io::stdin()).unwrap();
+    assert_eq!(process::spawn(reads).join().unwrap(), "");
+    assert_ne!(own.read_to_string(&mut String::new()).unwrap(), 0, "nobody has closed it");
+}
+
+fn is_null(fd: RawFd) -> bool {
+    std::fs::read_link(format!("/proc/self/fd/{fd}")).is_ok_and(|path| path == Path::new("/dev/null"))
 }
 
 fn a_join_leaves_nothing_behind() {

@@ -5,10 +5,13 @@
 mod harness;
 
 use harness::tools::{eventually, shared_memory, state, takes};
+use shared::channel::JoinableQueue;
 use shared::channel::{
     GetError, GetTimeoutError, PutError, PutTimeoutError, Queue, TryGetError, TryPutError,
 };
 use shared::process;
+use std::fs;
+use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 harness::main! {
@@ -30,6 +33,7 @@ harness::main! {
         the_lengths_are_exact_in_a_quiet_queue,
         a_blocked_producer_goes_on_when_there_is_room,
         a_lack_of_memory_is_an_error_of_that_put,
+        a_scribbled_queue_answers_and_touches_nothing_else within 120,
         everything_arrives_once_in_the_order_of_each_producer,
         items_of_every_size,
         que_09_a_closed_queue_refuses_to_put_and_ends_when_it_is_empty,
@@ -314,7 +318,7 @@ fn a_blocked_producer_goes_on_when_there_is_room() {
 fn a_lack_of_memory_is_an_error_of_that_put() {
     let queue = Queue::<()>::new();
     queue.put_bytes(b"small").unwrap();
-    let large = vec![7; 1 << 30];
+    let large = vec![7; 130 << 20];
     (0..3).for_each(|_| queue.put_bytes(&large).unwrap());
     assert!(
         matches!(queue.put_bytes(&large), Err(PutError::NoMemory((), _))),
@@ -325,4 +329,46 @@ fn a_lack_of_memory_is_an_error_of_that_put() {
     assert_eq!(queue.get_bytes().unwrap(), b"small");
     (0..3).for_each(|_| assert!(queue.get_bytes().unwrap() == large));
     assert_eq!(queue.get_bytes().unwrap(), b"goes on");
+}
+
+/// Whatever a stranger writes over the words: no call may crash or hang.
+fn a_scribbled_queue_answers_and_touches_nothing_else() {
+    let memory = fs::OpenOptions::new().write(true).open("/proc/self/mem").expect("/proc");
+    let mut random = 7_u64;
+    let mut draw = |below: u64| {
+        random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (random >> 20) % below
+    };
+    let mut corrupt = 0;
+    for _ in 0..60 {
+        let queue = JoinableQueue::<Vec<u8>>::bounded(8);
+        for len in [1, 50, 200, 20_000, 7] {
+            queue.put(vec![3; len]).unwrap();
+        }
+        let _ = queue.get();
+        // The words, the map and the first places: all in the parts that have memory.
+        let pages = harness::tools::shared_pages();
+        for _ in 0..=draw(8) {
+            let page = pages[draw(pages.len() as u64) as usize] as u64;
+            let word = match draw(4) {
+                0 => 0,
+                1 => !0,
+                2 => draw(1 << 20),
+                _ => draw(u64::MAX),
+            };
+            memory.write_at(&word.to_ne_bytes(), page + 8 * draw(512)).expect("mapped");
+        }
+        let _ = (queue.len(), queue.is_full(), queue.is_empty());
+        for _ in 0..10 {
+            corrupt += u32::from(matches!(queue.try_put(vec![4; 300]), Err(TryPutError::Corrupt(_))));
+            corrupt += u32::from(matches!(queue.try_get(), Err(TryGetError::Corrupt)));
+            drop(queue.try_get_lease());
+            let _ = queue.task_done();
+        }
+        let _ = queue.get_timeout(Duration::from_millis(1));
+        let _ = queue.join_timeout(Duration::from_millis(1));
+        queue.close_now();
+    }
+    println!("{corrupt} calls said so");
+    assert!(corrupt > 0, "{corrupt}");
 }

@@ -3,7 +3,7 @@
 //! MessagePack, with the names of fields and variants left in: self-describing enough for
 //! `serde_json::Value`, untagged enums and `Option` in any nesting, which not every codec is.
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::io::Write;
 
 /// What can be sent from one process to another: whatever `serde` can take apart and put together again.
@@ -52,9 +52,13 @@ pub(crate) fn decode<T: Message>(bytes: &[u8]) -> Result<T, MessageError> {
         len: bytes.len(),
         reason,
     };
-    let mut rest = bytes;
-    let value = rmp_serde::decode::from_read(&mut rest).map_err(|error| wrong(error.to_string()))?;
-    if rest.is_empty() { Ok(value) } else { Err(wrong(format!("{} bytes too many", rest.len()))) }
+    let mut decoder = rmp_serde::Deserializer::from_read_ref(bytes);
+    let value = T::deserialize(&mut decoder).map_err(|error| wrong(error.to_string()))?;
+    // Nothing may be left: one thing more would at least begin.
+    match <()>::deserialize(&mut decoder) {
+        Err(rmp_serde::decode::Error::InvalidMarkerRead(_)) => Ok(value),
+        _ => Err(wrong("there are more bytes than it takes".to_owned())),
+    }
 }
 
 #[cfg(test)]

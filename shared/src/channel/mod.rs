@@ -1,25 +1,29 @@
-//! What processes say to one another: queues, and how a value becomes bytes and bytes a value.
+//! What processes say to one another: queues, connections, waiting for several at once, and how a value becomes bytes
+//! and bytes a value.
 
-mod count;
+mod asleep;
+mod connection;
+mod end;
 mod error;
-mod joinable;
-mod line;
 pub(crate) mod message;
+pub(crate) mod presence;
 mod queue;
 mod road;
-mod sweep;
+mod wait;
 
-pub use error::{
-    GetError, GetTimeoutError, PutError, PutTimeoutError, TaskDoneError, TryGetError, TryPutError,
-};
-pub use joinable::{JoinableQueue, Lease};
+pub use connection::{Connection, Messages, Nothing, duplex, pipe, try_duplex, try_pipe};
+pub use error::{RecvError, RecvIntoError, RecvTimeoutError, SendError, TryRecvError};
 pub use message::{Message, MessageError};
-pub use queue::{Iter, Queue};
+pub use queue::{
+    GetError, GetTimeoutError, Items, JoinableQueue, Lease, PutError, PutTimeoutError, Queue, TaskDoneError,
+    TryGetError, TryPutError,
+};
+pub use wait::{Awaited, Waitable, wait};
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-/// A number for a new object that no other has, here or in another process of the family.
+/// A number for a new object that no other has, in no process that lives.
 fn number() -> u64 {
-    static MADE: AtomicU64 = AtomicU64::new(0);
-    u64::from(std::process::id()) * 1_000_000 + MADE.fetch_add(1, Relaxed) + 1
+    static MADE: AtomicU32 = AtomicU32::new(0);
+    u64::from(std::process::id()) << 32 | u64::from(MADE.fetch_add(1, Relaxed).wrapping_add(1))
 }

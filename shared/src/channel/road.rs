@@ -1,400 +1,313 @@
-//! What a queue is beneath its types: bytes in, bytes out, and waiting for room, for items and for the end.
+//! One direction of a connection: messages through a stream of bytes in shared memory.
+//!
+//! # The pieces
+//!
+//! ```text
+//!  63      56 55               0
+//! ┌──────────┬──────────────────┐
+//! │   kind   │ length in bytes  │  then the bytes, filled up to a multiple of eight
+//! └──────────┴──────────────────┘
+//! WHOLE   a message
+//! FIRST   of a longer one: its whole length in eight bytes, then its beginning
+//! NEXT    more of it, until all is there
+//! ```
+//!
+//! # Why it is right
+//!
+//! *Whole messages.* A piece is published by one store, so it is there or not, whoever is killed. The longer ones
+//! are sent piece by piece under the senders' lock, and taken under the receivers'. If a sender dies in between,
+//! the next piece is the beginning of another message, or the senders have all gone: either way the receiver
+//! knows that this one was torn. If a receiver dies in between, the next receiver finds a piece without a
+//! beginning. There is nothing to repair, so who inherits a lock need not know what its owner was about.
+//!
+//! *Waking* is told in `asleep.rs`. The full fence between a change and the look for sleepers is the release of the
+//! lock, where the processor gives one with it.
+//!
+//! *Nothing here is believed*: `stream.rs` checks the counters, [`Road::piece`] what it reads. What cannot be is
+//! [`Broken::Corrupt`].
+#![allow(unsafe_code)]
 
-use super::line::{Corrupt, Hints, Line, Mine, NoClaim, NoItem};
-use crate::memory::blocks::{BlockId, Blocks, INLINE};
-use crate::memory::ring::{Block, Hold, Slot};
+use super::asleep::Asleep;
 use crate::memory::segment::Segment;
-use crate::sync::{Awaited, Look, Spin};
-use crate::sys::atomic::{AtomicU64, Ordering::Relaxed};
-use crate::sys::clock::Deadline;
-use crate::sys::task::Owner;
+use crate::memory::stream::{Corrupt, GRAIN, Line, Span, Stream};
+use crate::sync::RawLock;
+use crate::sys::atomic::{
+    AtomicU64,
+    Ordering::{Relaxed, SeqCst},
+    fence,
+};
 use nix::errno::Errno;
-use std::thread;
-use std::time::Duration;
 
-/// Of a shorter queue, producers are told of each place that becomes free.
-const SHORT: u64 = 16;
+/// Room for messages on their way.
+pub(super) const ROOM: usize = 1 << 18;
+/// Up to here a message is one piece.
+const WHOLE_AT_MOST: usize = ROOM / 4;
+/// The pieces of longer ones: small enough to stay in the cache, while the other side copies the last one.
+const PIECE: usize = 1 << 16;
 
-/// For so long a call that does not wait waits for an item that is being written.
-const WRITING: Duration = Duration::from_millis(2);
+const WHOLE: u64 = 1 << 56;
+const FIRST: u64 = 2 << 56;
+const NEXT: u64 = 3 << 56;
+const LENGTH: u64 = (1 << 56) - 1;
 
-/// What the processes share, beside the memory for items. All zeroes is an empty queue.
+/// What all processes share of it. All zeroes is an empty one.
+#[derive(Debug)]
 #[repr(C)]
-struct Shared {
-    hints: Hints,
-    items: Awaited,
-    room: Awaited,
-    done: Awaited,
-}
-
-/// One handle.
-#[derive(Clone)]
 pub(super) struct Road {
-    shared: Segment<Shared>,
-    blocks: Blocks,
-    bound: Option<u64>,
-    id: u64,
-    getting: Spin,
-    putting: Spin,
-    joining: Spin,
+    stream: Stream<ROOM>,
+    /// Who sleeps until there is something to receive, or room to send.
+    pub(super) for_data: Line<Asleep>,
+    pub(super) for_room: Line<Asleep>,
+    /// One sends and one receives at a time.
+    pub(super) sending: Line<RawLock>,
+    pub(super) receiving: Line<RawLock>,
+    pub(super) news: Line<News>,
 }
 
-/// How long a call may take.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Patience {
-    /// It does not wait.
-    None,
-    Until(Deadline),
+/// What hardly ever changes.
+#[derive(Debug)]
+#[repr(C)]
+pub(super) struct News {
+    /// How often a process has let go of the receiving end.
+    pub(super) left: AtomicU64,
+    /// Where the end of a torn message goes on, of which a receiver was told.
+    passed: AtomicU64,
+    /// Not 0: somebody was told that nothing comes any more.
+    pub(super) over: AtomicU64,
 }
 
-impl Patience {
-    pub(super) const EVER: Patience = Patience::Until(Deadline::NEVER);
-
-    pub(super) fn of(timeout: Duration) -> Patience {
-        Patience::Until(Deadline::after(timeout))
-    }
-}
-
-/// Why nothing was put.
+/// Why no message can be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NotPut {
-    /// No room, or not in time.
-    Full,
-    Closed,
-    NoMemory(Errno),
+pub(super) enum Broken {
+    /// Of this one only the beginning, or the end, is there. It has been passed over.
+    Torn,
+    /// It is longer than the receiver wants.
+    TooLong(u64),
     Corrupt,
 }
 
-/// Why nothing was got.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NotGot {
-    /// No item, or not in time.
-    Empty,
-    Closed,
-    Corrupt,
-}
-
-impl From<Corrupt> for NotGot {
-    fn from(_: Corrupt) -> NotGot {
-        NotGot::Corrupt
+impl From<Corrupt> for Broken {
+    fn from(_: Corrupt) -> Broken {
+        Broken::Corrupt
     }
 }
 
-/// An item that this process holds.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Ticket {
-    pub(super) at: u64,
-    /// With this one.
-    pub(super) deliveries: u32,
+/// A piece that lies there.
+struct Piece {
+    kind: u64,
+    /// Its bytes.
+    body: Span,
+    /// Where the next one begins.
+    end: u64,
+}
+
+impl Piece {
+    fn begin(&self) -> u64 {
+        self.body.from.wrapping_sub(GRAIN as u64)
+    }
 }
 
 impl Road {
-    pub(super) fn new(bound: Option<u64>) -> Result<Road, Errno> {
-        let shared = Segment::new(Shared::empty())?;
-        let blocks = Blocks::new()?;
-        Ok(Road {
-            shared,
-            blocks,
-            bound,
-            id: super::number(),
-            getting: Spin::new(),
-            putting: Spin::new(),
-            joining: Spin::new(),
-        })
+    /// Maps one.
+    pub(super) fn new() -> Result<Segment<Road>, Errno> {
+        // SAFETY: all zeroes is an empty stream, two locks that are free, and numbers.
+        unsafe { Segment::zeroed() }
+    }
+
+    /// Whether a receiver would find anything.
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.stream.is_empty()
+    }
+
+    /// Whether a sender that sleeps is to be woken: not for every little room.
+    #[inline]
+    pub(super) fn has_room(&self) -> bool {
+        self.stream.vacant().map_or(true, |vacant| vacant.len >= ROOM / 2)
+    }
+
+    /// Sends, under the lock of the senders. `wait_for_room` returns when there may be more of it, with the answer
+    /// whether to go on; `after_piece` is called when a piece was sent that is not the last.
+    #[inline]
+    pub(super) fn send<E: From<Corrupt>>(
+        &self,
+        message: &[u8],
+        wait_for_room: impl FnMut() -> Result<(), E>,
+        after_piece: impl FnMut(),
+    ) -> Result<(), E> {
+        if message.len() <= WHOLE_AT_MOST {
+            let at = self.make_room(padded(message.len()) + GRAIN, wait_for_room)?;
+            self.put(at, WHOLE, message, &[]);
+            Ok(())
+        } else {
+            self.send_long(message, wait_for_room, after_piece)
+        }
+    }
+
+    #[cold]
+    fn send_long<E: From<Corrupt>>(
+        &self,
+        message: &[u8],
+        mut wait_for_room: impl FnMut() -> Result<(), E>,
+        mut after_piece: impl FnMut(),
+    ) -> Result<(), E> {
+        let mut len = (message.len() as u64).to_ne_bytes().to_vec();
+        let (mut kind, mut rest) = (FIRST, message);
+        loop {
+            let at = self.make_room(PIECE, &mut wait_for_room)?;
+            let (now, later) = rest.split_at(rest.len().min(PIECE - 2 * GRAIN));
+            self.put(at, kind, &len, now);
+            if later.is_empty() {
+                return Ok(());
+            }
+            fence(SeqCst);
+            after_piece();
+            (kind, rest) = (NEXT, later);
+            len.clear();
+        }
+    }
+
+    /// Where so many bytes can be written.
+    #[inline]
+    fn make_room<E: From<Corrupt>>(
+        &self,
+        len: usize,
+        mut wait_for_room: impl FnMut() -> Result<(), E>,
+    ) -> Result<u64, E> {
+        loop {
+            let vacant = self.stream.vacant()?;
+            if vacant.len >= len {
+                return Ok(vacant.from);
+            }
+            wait_for_room()?;
+        }
     }
 
     #[inline]
-    fn line(&self) -> Line<'_> {
-        Line { hints: &self.shared.hints, blocks: &self.blocks, bound: self.bound.unwrap_or(u64::MAX) }
+    fn put(&self, at: u64, kind: u64, first: &[u8], then: &[u8]) {
+        let (len, body) = (first.len() + then.len(), at.wrapping_add(GRAIN as u64));
+        self.stream.write_number(at, kind | len as u64);
+        self.stream.write(body, first);
+        self.stream.write(body.wrapping_add(first.len() as u64), then);
+        self.stream.publish(body.wrapping_add(padded(len) as u64));
     }
 
-    pub(super) fn id(&self) -> u64 {
-        self.id
-    }
-
-    pub(super) fn bound(&self) -> Option<u64> {
-        self.bound
-    }
-
-    /// Puts an item of these bytes.
+    /// Receives, under the lock of the receivers: appends a message of at most `most` bytes. `wait_for_data` returns
+    /// when there may be more, with the answer whether to go on; it is told whether a message has begun.
+    /// `after_piece` is called when a piece was taken that is not the last.
     #[inline]
-    pub(super) fn put(&self, bytes: &[u8], patience: Patience) -> Result<(), NotPut> {
-        let me = Owner::current();
-        // Memory first: if there is none, nothing has happened.
-        let block = if bytes.len() <= INLINE { None } else { Some(self.fill_block(me, bytes)?) };
-        let claimed = match self.line().claim(me) {
-            Ok(mine) => Ok(mine),
-            Err(NoClaim::Full) => self.claim_later(me, patience),
-            Err(NoClaim::Closed) => Err(NotPut::Closed),
-            Err(NoClaim::NoMemory(errno)) => Err(NotPut::NoMemory(errno)),
-            Err(NoClaim::Corrupt) => Err(NotPut::Corrupt),
+    pub(super) fn receive<E: From<Broken>>(
+        &self,
+        message: &mut Vec<u8>,
+        most: u64,
+        mut wait_for_data: impl FnMut(bool) -> Result<(), E>,
+        mut after_piece: impl FnMut(),
+    ) -> Result<(), E> {
+        let piece = loop {
+            match self.piece()? {
+                Some(piece) if piece.kind == NEXT => {
+                    self.pass_over(&piece)?;
+                    after_piece();
+                }
+                Some(piece) => break piece,
+                None => wait_for_data(false)?,
+            }
         };
-        match claimed {
-            Ok(mine) => {
-                self.line().write_and_commit(mine, |place| {
-                    place.len.store(bytes.len() as u64, Relaxed);
-                    place.deliveries.store(0, Relaxed);
-                    match block {
-                        None => {
-                            place.block.store(0, Relaxed);
-                            place.write(bytes);
-                        }
-                        Some(block) => {
-                            self.blocks.link(block, Block::Item(mine.at));
-                            place.block.store(u64::from(block.number()) + 1, Relaxed);
-                        }
-                    }
-                });
-                self.shared.items.ring();
+        let len = piece.body.len as u64;
+        match piece.kind {
+            WHOLE if len > most => Err(Broken::TooLong(len))?,
+            WHOLE => {
+                self.stream.read(piece.body, message);
+                self.stream.free(piece.end);
                 Ok(())
             }
-            Err(error) => {
-                if let Some(block) = block {
-                    self.blocks.release(block, Block::Owned(me), bytes.len());
-                    self.blocks.trim(me);
-                }
-                if error == NotPut::Closed {
-                    // Who saw the claim has gone to sleep again, and nothing will come of it.
-                    self.shared.items.alarm();
-                    self.shared.done.alarm();
-                }
-                Err(error)
-            }
+            _ => self.receive_long(piece, message, most, wait_for_data, after_piece),
         }
+    }
+
+    /// Part of a message whose beginning went with another receiver: told once.
+    #[cold]
+    fn pass_over(&self, piece: &Piece) -> Result<(), Broken> {
+        let told = self.news.0.passed.swap(piece.end, Relaxed) == piece.begin();
+        self.stream.free(piece.end);
+        fence(SeqCst);
+        if told { Ok(()) } else { Err(Broken::Torn) }
     }
 
     #[cold]
-    fn fill_block(&self, me: Owner, bytes: &[u8]) -> Result<BlockId, NotPut> {
-        let block = self.blocks.allot(me, bytes.len()).map_err(NotPut::NoMemory)?;
-        self.blocks.write(block, bytes);
-        Ok(block)
-    }
-
-    #[cold]
-    fn claim_later(&self, me: Owner, patience: Patience) -> Result<Mine<'_>, NotPut> {
-        let line = self.line();
-        let look = |how| {
-            if how == Look::Round && line.sweep().is_err() {
-                return Some(Err(NotPut::Corrupt));
-            }
-            match line.claim(me) {
-                Ok(mine) => Some(Ok(mine)),
-                Err(NoClaim::Full) => None,
-                Err(NoClaim::Closed) => Some(Err(NotPut::Closed)),
-                Err(NoClaim::NoMemory(errno)) => Some(Err(NotPut::NoMemory(errno))),
-                Err(NoClaim::Corrupt) => Some(Err(NotPut::Corrupt)),
-            }
-        };
-        match patience {
-            // There may be room that the dead take up.
-            Patience::None => look(Look::Round),
-            Patience::Until(deadline) => {
-                let more = || line.about() < line.bound;
-                self.shared.room.wait(&self.putting, deadline, look, more)
-            }
+    fn receive_long<E: From<Broken>>(
+        &self,
+        first: Piece,
+        message: &mut Vec<u8>,
+        most: u64,
+        mut wait_for_data: impl FnMut(bool) -> Result<(), E>,
+        mut after_piece: impl FnMut(),
+    ) -> Result<(), E> {
+        let total = self.stream.number(first.body.from);
+        if total > most {
+            Err(Broken::TooLong(total))?;
         }
-        .unwrap_or(Err(NotPut::Full))
-    }
-
-    /// Takes the next item and appends its bytes to `to`. What is merely taken, and not held for longer, is over then.
-    #[inline]
-    pub(super) fn get(&self, hold: Hold, patience: Patience, to: &mut Vec<u8>) -> Result<Ticket, NotGot> {
-        let me = Owner::current();
-        let mine = match self.line().take(me, hold) {
-            Ok(mine) => mine,
-            Err(_) => self.take_later(me, hold, patience)?,
-        };
-        let count = mine.place.deliveries.load(Relaxed).wrapping_add(1);
-        mine.place.deliveries.store(count, Relaxed);
-        let len = mine.place.len.load(Relaxed) as usize;
-        let is_read = match mine.place.block.load(Relaxed) {
-            0 => mine.place.read(len, to),
-            _ => block_of(mine).is_some_and(|block| self.blocks.read(block, len, to)),
-        };
-        if hold == Hold::Taken || !is_read {
-            self.finish(mine, hold);
-        }
-        // With the taking there is room.
-        self.tell_of_room();
-        if is_read { Ok(Ticket { at: mine.at, deliveries: count as u32 }) } else { Err(NotGot::Corrupt) }
-    }
-
-    #[cold]
-    fn take_later(&self, me: Owner, hold: Hold, patience: Patience) -> Result<Mine<'_>, NotGot> {
-        let line = self.line();
-        let look = |how| {
-            if how == Look::Round {
-                if line.sweep().is_err() {
-                    return Some(Err(NotGot::Corrupt));
-                }
-                self.blocks.trim_if_idle(me);
-            }
-            if line.is_closed_now() {
-                return Some(self.drain().and(Err(NotGot::Closed)));
-            }
-            match line.take(me, hold) {
-                Ok(mine) => Some(Ok(mine)),
-                Err(NoItem::Empty | NoItem::Writing(_)) => None,
-                Err(NoItem::Closed) => Some(self.take_last(me, hold)),
-                Err(NoItem::Corrupt) => Some(Err(NotGot::Corrupt)),
-            }
-        };
-        match patience {
-            Patience::None => self.take_at_once(look),
-            Patience::Until(deadline) => {
-                self.shared.items.wait(&self.getting, deadline, look, || line.has_more())
-            }
-        }
-        .unwrap_or(Err(NotGot::Empty))
-    }
-
-    /// The queue is closed and empty, unless somebody died with an item.
-    fn take_last(&self, me: Owner, hold: Hold) -> Result<Mine<'_>, NotGot> {
-        self.line().sweep()?;
-        self.line().take(me, hold).map_err(|_| {
-            self.blocks.trim(me);
-            NotGot::Closed
-        })
-    }
-
-    /// Also from the dead. An item that is being written at this moment is waited for, awake, unless its producer has
-    /// been stopped: those behind it are in, and it comes first.
-    fn take_at_once<T>(&self, mut look: impl FnMut(Look) -> Option<T>) -> Option<T> {
-        let patience = Deadline::after(WRITING);
-        let mut found = look(Look::Round);
-        while found.is_none() && self.line().is_being_written() && !patience.has_passed() {
-            thread::yield_now();
-            found = look(Look::Glance);
-        }
-        found
-    }
-
-    #[inline]
-    fn tell_of_room(&self) {
-        if self.shared.room.is_awaited() {
-            let (bound, inside) = (self.bound.unwrap_or(u64::MAX), self.line().about());
-            // Not for each place: whoever wakes should find room for more than one item.
-            if bound < SHORT || inside <= bound / 2 {
-                self.shared.room.ring();
-            }
-        }
-    }
-
-    /// The item that this process holds for this reason is over. `false`: it holds none there.
-    #[inline]
-    pub(super) fn finish(&self, mine: Mine<'_>, hold: Hold) -> bool {
-        let me = Owner::current();
-        let (block, len) = (block_of(mine), mine.place.len.load(Relaxed) as usize);
-        if !self.line().finish(mine, Slot::Held(me, hold).to_word(), block, len) {
-            return false;
-        }
-        if (block.is_some() || self.blocks.has_many_chunks()) && self.line().about() == 0 {
-            self.blocks.trim_if_idle(me);
-        }
-        if self.shared.done.is_awaited() && self.line().is_all_done() != Ok(false) {
-            self.shared.done.ring();
-        }
-        true
-    }
-
-    /// The same, of the item at this position.
-    pub(super) fn finish_at(&self, at: u64, hold: Hold) {
-        if let Some(mine) = self.line().held(at, Slot::Held(Owner::current(), hold).to_word()) {
-            self.finish(mine, hold);
-        }
-    }
-
-    /// The item at this position, which this process leased, goes to the next consumer.
-    pub(super) fn put_back(&self, at: u64) {
-        let word = Slot::Held(Owner::current(), Hold::Leased).to_word();
-        if let Some(mine) = self.line().held(at, word) {
-            self.line().put_back(at, mine.place, word);
-            if self.line().is_closed_now() {
-                let _ = self.drain();
-            }
-            self.shared.items.ring();
-        }
-    }
-
-    /// Finishes the oldest item that this process got. `false`: there is none.
-    pub(super) fn finish_oldest(&self, from: &AtomicU64) -> Result<bool, Corrupt> {
-        let word = Slot::Held(Owner::current(), Hold::Got).to_word();
-        // Another thread may be faster: then the next.
-        while let Some(mine) = self.line().find(word, from.load(Relaxed))? {
-            from.fetch_max(mine.at, Relaxed);
-            if self.finish(mine, Hold::Got) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    /// Waits until all that was put is over. `Ok(false)`: not by the deadline.
-    pub(super) fn join(&self, deadline: Deadline) -> Result<bool, Corrupt> {
-        let line = self.line();
-        let look = |how| {
-            if how == Look::Round
-                && let Err(corrupt) = line.sweep()
-            {
-                return Some(Err(corrupt));
-            }
-            if line.is_closed_now() {
-                let _ = self.drain();
-            }
-            match line.is_all_done() {
-                Ok(false) => None,
-                other => Some(other),
-            }
-        };
-        let more = || line.is_all_done() != Ok(false);
-        self.shared.done.wait(&self.joining, deadline, look, more).unwrap_or(Ok(false))
-    }
-
-    /// Drops what is inside, of a queue that was closed so.
-    fn drain(&self) -> Result<(), NotGot> {
-        let me = Owner::current();
+        let begin = first.body.from.wrapping_add(GRAIN as u64);
+        let mut body = Span { from: begin, len: first.body.len.saturating_sub(GRAIN) };
+        let (mut end, mut left) = (first.end, total);
         loop {
-            match self.line().take(me, Hold::Taken) {
-                Ok(mine) => self.finish(mine, Hold::Taken),
-                Err(NoItem::Corrupt) => return Err(NotGot::Corrupt),
-                Err(_) => return Ok(()),
+            // No room is made for what is only announced.
+            self.stream.read(body, message);
+            self.stream.free(end);
+            left = left.checked_sub(body.len as u64).ok_or(Broken::Corrupt)?;
+            if left == 0 {
+                return Ok(());
+            }
+            fence(SeqCst);
+            after_piece();
+            let next = loop {
+                match self.piece()? {
+                    Some(piece) => break piece,
+                    None => wait_for_data(true)?,
+                }
             };
+            if next.kind != NEXT {
+                Err(Broken::Torn)?;
+            }
+            (body, end) = (next.body, next.end);
         }
     }
 
-    pub(super) fn close(&self, now: bool) {
-        self.line().close(now);
-        if now {
-            // If not even this can be read, nobody else can.
-            let _ = self.drain();
+    /// The piece that comes next, if it is there.
+    #[inline]
+    fn piece(&self) -> Result<Option<Piece>, Broken> {
+        let filled = self.stream.filled()?;
+        if filled.len == 0 {
+            return Ok(None);
         }
-        for bell in [&self.shared.items, &self.shared.room, &self.shared.done] {
-            bell.alarm();
+        let number = self.stream.number(filled.from);
+        let (kind, len) = (number & !LENGTH, number & LENGTH);
+        let possible = matches!(kind, WHOLE | FIRST | NEXT) && len <= (filled.len - GRAIN) as u64;
+        if !possible || (kind == FIRST && len < GRAIN as u64) {
+            return Err(Broken::Corrupt);
         }
+        let body = Span { from: filled.from.wrapping_add(GRAIN as u64), len: len as usize };
+        Ok(Some(Piece { kind, body, end: body.from.wrapping_add(padded(body.len) as u64) }))
     }
 
-    pub(super) fn is_closed(&self) -> bool {
-        self.line().is_closed()
+    pub(super) fn is_corrupt(&self) -> bool {
+        self.piece().is_err()
     }
 
-    pub(super) fn len(&self) -> u64 {
-        if self.line().is_closed_now() { 0 } else { self.line().len().unwrap_or(0) }
+    /// Somebody is told that nothing comes any more: then nobody may get anything any more.
+    pub(super) fn end(&self) {
+        self.news.0.over.store(1, Relaxed);
+        fence(SeqCst);
     }
 
-    pub(super) fn is_full(&self) -> bool {
-        !self.line().is_closed_now() && self.line().is_full().unwrap_or(false)
+    #[inline]
+    pub(super) fn is_over(&self) -> bool {
+        self.news.0.over.load(Relaxed) != 0
     }
 }
 
-/// The block in which a held item lies, if it does.
+/// Up to a multiple of the grain.
 #[inline]
-fn block_of(mine: Mine<'_>) -> Option<BlockId> {
-    let number = mine.place.block.load(Relaxed).checked_sub(1)?;
-    BlockId::checked(u32::try_from(number).ok()?)
-}
-
-impl Shared {
-    fn empty() -> Shared {
-        Shared { hints: Hints::new(), items: Awaited::new(), room: Awaited::new(), done: Awaited::new() }
-    }
+fn padded(len: usize) -> usize {
+    len.next_multiple_of(GRAIN)
 }

@@ -228,7 +228,7 @@ impl Blocks {
 
     /// The block is not `what` any more, of which `len` bytes were used. Nothing happens if it had been released before.
     pub(crate) fn release(&self, id: BlockId, what: Block, len: usize) {
-        let free = Block::Free((len.next_multiple_of(PAGE)).min(CLASSES[id.class()].size) as u64);
+        let free = Block::Free(len.min(CLASSES[id.class()].size).next_multiple_of(PAGE) as u64);
         // release
         if self.word(id).compare_exchange(what.to_word(), free.to_word(), Release, Relaxed).is_ok() {
             self.hint(id.class()).freed.store(u64::from(id.index()), Relaxed);

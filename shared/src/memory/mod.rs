@@ -7,6 +7,7 @@ pub(crate) mod plain;
 pub(crate) mod ring;
 pub(crate) mod segment;
 mod shared;
+pub(crate) mod stream;
 
 pub use plain::{InPlace, Plain};
 pub use shared::Shared;

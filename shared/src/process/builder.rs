@@ -6,15 +6,16 @@ use super::error::SpawnError;
 use super::exit;
 use super::handle::JoinHandle;
 use super::identity::{self, Process};
+use super::null;
 use super::panics::PanicsNoted;
 use super::report::Report;
 use super::scope::Scope;
 use crate::channel::Message;
+use crate::channel::presence::{self, Given};
 use crate::sync::guards_held;
 use crate::sys::mask::Blocked;
 use crate::sys::{pidfd, signal, task};
 use nix::libc;
-use std::fs::File;
 use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Once};
@@ -165,14 +166,15 @@ impl Builder {
         CHILDREN.lock().collect_abandoned();
         // The child's standard input. And when it is closed here, there is a descriptor to be had for the
         // child: better to know before than after.
-        let null = File::open("/dev/null").map_err(|error| SpawnError::system("/dev/null", error))?;
+        let null = null::open().map_err(|error| SpawnError::system("/dev/null", error))?;
         let report = Report::new().map_err(|errno| SpawnError::system("mmap", errno))?;
         make_generator();
         // What is still buffered would otherwise be printed by both.
         let _ = std::io::stdout().flush();
 
         let (expecting, name) = identity::mine().expect_child(self.name, self.daemon);
-        let waits_to_go = signal::is_ignored(libc::SIGCHLD);
+        let hears_which_ends = presence::holds_ends();
+        let waits_to_go = hears_which_ends || signal::is_ignored(libc::SIGCHLD);
         let parent = std::process::id();
         let dies_with_parent = self.daemon || self.ends_with_parent;
         // Until the child has its bearings, and the parent its descriptor, no handler may run: in the child
@@ -196,6 +198,7 @@ impl Builder {
                         parent,
                         dies_with_parent,
                         waits_to_go,
+                        hears_which_ends,
                         null,
                         report,
                         panics_noted,
@@ -211,14 +214,27 @@ impl Builder {
                     report.give_back(false);
                     SpawnError::system("pidfd_open", errno)
                 })?;
-                if waits_to_go {
-                    report.let_child_go();
-                }
                 let child = CHILDREN.lock().add(Process::new(pid, name, self.daemon), pidfd, report);
                 leave_generator_to_child();
+                if waits_to_go {
+                    let _let_go = LetGo { child: &child, given: hears_which_ends.then(Given::begin) };
+                    drop(f);
+                }
                 Ok((Arc::clone(&child), JoinHandle::new(child)))
             }
         }
+    }
+}
+
+/// The child waits for this to be dropped: the parent has its descriptor, and has dropped what it gave away.
+struct LetGo<'a> {
+    child: &'a Child,
+    given: Option<Given>,
+}
+
+impl Drop for LetGo<'_> {
+    fn drop(&mut self) {
+        self.child.let_go(self.given.take().map(Given::end));
     }
 }
 

@@ -5,7 +5,7 @@ use super::exit::{FAILED, leave};
 use super::identity::Expecting;
 use super::panics::{self, PanicsNoted};
 use super::report::Report;
-use crate::channel::Message;
+use crate::channel::{Message, presence};
 use crate::sys::mask::Blocked;
 use crate::sys::task;
 use nix::sys::prctl;
@@ -24,7 +24,9 @@ pub(super) struct Birth<'a> {
     pub(super) dies_with_parent: bool,
     /// It must not end before its parent has a descriptor of it: with SIGCHLD ignored nothing of it would
     /// be left, and its pid might be another's.
+    /// Or its parent has still to say which ends of connections are its own.
     pub(super) waits_to_go: bool,
+    pub(super) hears_which_ends: bool,
     /// `/dev/null`, to read from.
     pub(super) null: OwnedFd,
     /// Where it leaves what it has to say.
@@ -69,8 +71,13 @@ fn bind_to_parent(birth: &Birth<'_>) {
     if birth.dies_with_parent && (prctl::set_pdeathsig(Signal::SIGKILL).is_err() || orphaned()) {
         task::exit_now(FAILED);
     }
-    if birth.waits_to_go {
-        birth.report.wait_to_go(orphaned);
+    let let_go = birth.waits_to_go && birth.report.wait_to_go(orphaned);
+    if birth.hears_which_ends {
+        if !let_go {
+            // The parent has died in the middle of `spawn`. Nobody knows what this child was given.
+            task::exit_now(FAILED);
+        }
+        presence::keep(&birth.report.heard_ends());
     }
 }
 

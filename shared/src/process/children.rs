@@ -81,6 +81,14 @@ impl Child {
         self.report.heard()
     }
 
+    /// It may begin: with these ends of connections, if it waits to hear of any.
+    pub(super) fn let_go(&self, ends: Option<Vec<u64>>) {
+        if let Some(ends) = ends {
+            self.report.say_ends(&ends);
+        }
+        self.report.let_child_go();
+    }
+
     /// Sends it a signal; one that has ended takes none.
     pub(super) fn signal(&self, signal: Signal) -> io::Result<()> {
         if self.collected().is_none() {
@@ -142,6 +150,7 @@ static LISTED: AtomicUsize = AtomicUsize::new(0);
 
 /// In a new child, first of all: closes the descriptors of its siblings. The records stay as they are, for
 /// to write to them would copy their pages.
+#[inline]
 pub(super) fn close_siblings() {
     // To lock the list would copy its page: not where there is nothing in it.
     if LISTED.load(Relaxed) == 0 {
@@ -233,6 +242,7 @@ pub fn active_children() -> Vec<Process> {
 }
 
 /// All that this process has listed.
+#[inline]
 fn list() -> Vec<Arc<Child>> {
     CHILDREN.lock_if_used().map_or_else(Vec::new, |children| children.by_serial.values().cloned().collect())
 }
@@ -255,6 +265,7 @@ pub(super) fn end_daemons(daemons: &[Arc<Child>]) {
 }
 
 /// The end of this process's family, in Python's order: daemons are terminated, the others waited for.
+#[inline]
 pub(super) fn end_all() {
     let (daemons, others): (Vec<_>, Vec<_>) = list().into_iter().partition(|child| child.process.is_daemon());
     end_daemons(&daemons);

@@ -57,6 +57,7 @@ pub fn exit(code: i32) -> ! {
 }
 
 /// The last that a child does.
+#[inline]
 pub(super) fn leave(code: i32) -> ! {
     finish();
     let _ = std::io::stdout().flush();
@@ -84,6 +85,7 @@ pub(super) fn hook_into_exit() {
 }
 
 /// Ends the daemons, waits for the other children, runs the hooks.
+#[inline]
 fn finish() {
     ENDING.set(true);
     // A panic is told by the panic hook, and must not keep the rest from being done.

@@ -5,7 +5,7 @@ use super::error::ExitError;
 use super::identity::Process;
 use super::report::{self, Said};
 use super::signal;
-use crate::channel::Message;
+use crate::channel::{Awaited, Message, Waitable};
 use crate::sys::clock::Deadline;
 use crate::sys::pidfd::Status;
 use nix::sys::signal::Signal;
@@ -141,6 +141,13 @@ impl<T> AsFd for JoinHandle<T> {
     /// In another process than the one that started the child.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.child.pidfd()
+    }
+}
+
+impl<T> Waitable for JoinHandle<T> {
+    /// Ready once the child has ended.
+    fn awaited(&self) -> Awaited<'_> {
+        Awaited::readable(self.as_fd())
     }
 }
 

@@ -51,6 +51,7 @@ mod error;
 mod exit;
 mod handle;
 mod identity;
+mod null;
 mod own;
 mod panics;
 mod report;

@@ -45,6 +45,7 @@ struct Head {
 const VALUE: u64 = 1 << 56;
 const PANIC: u64 = 2 << 56;
 const UNSENDABLE: u64 = 3 << 56;
+const ENDS: u64 = 4 << 56;
 const LENGTH: u64 = (1 << 56) - 1;
 
 /// What a child said before it ended.
@@ -122,16 +123,37 @@ impl Report {
 
     /// In the parent, after the child's end: nobody writes any more.
     pub(super) fn heard<T: Message>(&self) -> Said<T> {
-        let said = self.head.said.load(Acquire);
-        let len = usize::try_from(said & LENGTH).unwrap_or(usize::MAX).min(self.room);
+        let (said, len) = self.said();
         // SAFETY: inside the place. The child, the only one who writes here, has ended.
         let bytes = unsafe { slice::from_raw_parts(self.body(), len) };
-        match said & !LENGTH {
+        match said {
             VALUE => Said::Value(message::decode(bytes)),
             PANIC => message::decode(bytes).map_or(Said::Nothing, Said::Panic),
             UNSENDABLE => message::decode(bytes).map_or(Said::Nothing, Said::Unsendable),
             _ => Said::Nothing,
         }
+    }
+
+    /// The kind and the length of what was said, inside the place.
+    fn said(&self) -> (u64, usize) {
+        let said = self.head.said.load(Acquire);
+        (said & !LENGTH, usize::try_from(said & LENGTH).unwrap_or(usize::MAX).min(self.room))
+    }
+
+    /// In the parent, which says it before the child says anything: the ends of connections that are the child's.
+    pub(super) fn say_ends(&self, ends: &Vec<u64>) {
+        // Numbers are never refused; if there were more of them than there is room, the child would have none.
+        let _ = self.say(ENDS, ends);
+    }
+
+    /// In the child, which has been let go: what [`say_ends`](Self::say_ends) said.
+    pub(super) fn heard_ends(&self) -> Vec<u64> {
+        let (said, len) = self.said();
+        // SAFETY: inside the place. The parent has written it and writes no more.
+        let bytes = unsafe { slice::from_raw_parts(self.body(), len) };
+        let ends = if said == ENDS { message::decode(bytes).unwrap_or_default() } else { Vec::new() };
+        self.head.said.store(0, Relaxed);
+        ends
     }
 
     /// In the parent: the child may go on.
@@ -140,11 +162,12 @@ impl Report {
         futex::wake(&self.head.known, 1);
     }
 
-    /// In the child: waits for [`let_child_go`](Self::let_child_go), unless `orphaned` says that nobody will.
-    pub(super) fn wait_to_go(&self, orphaned: impl Fn() -> bool) {
+    /// In the child: waits for [`let_child_go`](Self::let_child_go). `false`: `orphaned` says that nobody will.
+    pub(super) fn wait_to_go(&self, orphaned: impl Fn() -> bool) -> bool {
         while self.head.known.load(Acquire) == 0 && !orphaned() {
             futex::wait(&self.head.known, 0, Deadline::after(Duration::from_millis(50)));
         }
+        self.head.known.load(Acquire) != 0
     }
 
     /// The bytes behind the head.

@@ -29,6 +29,8 @@ pub(crate) use held::{Held, guards_held};
 pub use lock::{Lock, LockGuard};
 pub use poison::{Cause, LockTimeoutError, Poisoned, TryLockError};
 pub use pool::{Permit, ReleaseError};
+pub(crate) use raw::RawLock;
 pub use reentrant::{ReentrantLock, ReentrantLockGuard};
 pub use semaphore::{BoundedSemaphore, Semaphore};
+pub(crate) use slice::Slice;
 pub(crate) use spin::Spin;

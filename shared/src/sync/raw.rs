@@ -56,13 +56,13 @@ const SLEEPERS: u64 = 1 << 31;
 
 /// A lock without data, in shared memory. All zeroes is a free one.
 #[derive(Debug)]
-pub(super) struct RawLock {
+pub(crate) struct RawLock {
     word: AtomicU64,
 }
 
 /// How the lock came to its new owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Taken {
+pub(crate) enum Taken {
     /// It was free.
     Clean,
     /// This owner died and had it until then.
@@ -70,25 +70,25 @@ pub(super) enum Taken {
 }
 
 impl RawLock {
-    pub(super) fn new() -> RawLock {
+    pub(crate) fn new() -> RawLock {
         RawLock { word: AtomicU64::new(FREE) }
     }
 
     /// Takes the lock, waiting for it at most until the deadline. `None`: not by then.
     #[inline]
-    pub(super) fn lock(&self, me: Owner, deadline: Deadline) -> Option<Taken> {
+    pub(crate) fn lock(&self, me: Owner, deadline: Deadline) -> Option<Taken> {
         if self.take(me.to_word()) { Some(Taken::Clean) } else { self.lock_contended(me, deadline) }
     }
 
     /// Takes the lock if it is free, or if its owner is dead.
     #[inline]
-    pub(super) fn try_lock(&self, me: Owner) -> Option<Taken> {
+    pub(crate) fn try_lock(&self, me: Owner) -> Option<Taken> {
         if self.take(me.to_word()) { Some(Taken::Clean) } else { self.inherit(me, Owner::has_ended) }
     }
 
     /// Gives the lock back. The caller is its owner.
     #[inline]
-    pub(super) fn unlock(&self) {
+    pub(crate) fn unlock(&self) {
         // release
         if self.word.swap(FREE, Release) & SLEEPERS != 0 {
             futex::wake(&self.word, 1);
@@ -97,7 +97,7 @@ impl RawLock {
 
     /// Who has it now, dead or alive.
     #[inline]
-    pub(super) fn owner(&self) -> Option<Owner> {
+    pub(crate) fn owner(&self) -> Option<Owner> {
         Owner::in_word(self.word.load(Relaxed))
     }
 
@@ -168,11 +168,15 @@ impl RawLock {
     #[cold]
     fn inherit(&self, me: Owner, has_ended: impl FnOnce(Owner) -> bool) -> Option<Taken> {
         let mut seen = self.word.load(Relaxed);
-        let owner = Owner::in_word(seen)?;
+        let mine = me.to_word() | SLEEPERS;
+        let Some(owner) = Owner::in_word(seen) else {
+            // Free; or overwritten, by one who has gone mad, with what is nobody's.
+            let taken = seen != FREE && self.word.compare_exchange(seen, mine, Acquire, Relaxed).is_ok();
+            return taken.then_some(Taken::Clean);
+        };
         if owner == me || !has_ended(owner) {
             return None;
         }
-        let mine = me.to_word() | SLEEPERS;
         // Again if somebody has announced himself meanwhile: the owner is dead all the same.
         while Owner::in_word(seen) == Some(owner) {
             // inherit

@@ -8,19 +8,19 @@ use std::time::Duration;
 /// Short at first, when a death is most likely to be the reason for waiting; then longer, so that those
 /// who wait for long cost nothing to speak of.
 #[derive(Debug)]
-pub(super) struct Slice(Duration);
+pub(crate) struct Slice(Duration);
 
 impl Slice {
     const FIRST: Duration = Duration::from_millis(5);
     /// Two of them, and some work, fit into the second within which every death is answered.
     const LONGEST: Duration = Duration::from_millis(400);
 
-    pub(super) fn first() -> Slice {
+    pub(crate) fn first() -> Slice {
         Slice(Slice::FIRST)
     }
 
     /// The length of this sleep; the next will be twice as long.
-    pub(super) fn next(&mut self) -> Duration {
+    pub(crate) fn next(&mut self) -> Duration {
         let this = self.0;
         self.0 = (this * 2).min(Slice::LONGEST);
         this

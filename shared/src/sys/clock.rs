@@ -68,6 +68,13 @@ pub(crate) fn milliseconds() -> u32 {
     now().as_millis() as u32
 }
 
+/// `clock_gettime(2)` of a clock that is read in a few nanoseconds and ticks every few milliseconds: a number that
+/// differs from the last one if that was some time ago.
+#[inline]
+pub(crate) fn tick() -> u32 {
+    clock_gettime(ClockId::CLOCK_MONOTONIC_COARSE).map_or(0, |now| now.tv_nsec() as u32)
+}
+
 /// `clock_nanosleep(2)`: sleeps until the deadline, running the handlers of signals as they come.
 pub(crate) fn sleep_until(deadline: Deadline) {
     signal::safe_point(); // Also when there is nothing to sleep.

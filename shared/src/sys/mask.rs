@@ -33,6 +33,7 @@ impl Blocked {
 }
 
 impl Drop for Blocked {
+    #[inline]
     fn drop(&mut self) {
         change_mask(libc::SIG_SETMASK, &self.before, ptr::null_mut());
     }
@@ -40,6 +41,7 @@ impl Drop for Blocked {
 
 /// Through `syscall`, as [`task::read_from`](super::task::read_from) explains. (The C library keeps two signals
 /// for itself, which `pthread_sigmask` would not block. They serve its threads; here there is one.)
+#[inline]
 fn change_mask(how: c_int, mask: &Set, before: *mut Set) {
     // SAFETY: the kernel reads one set and writes one, where it is given an address for it.
     unsafe { libc::syscall(libc::SYS_rt_sigprocmask, how, mask, before, size_of::<Set>()) };

@@ -5,6 +5,7 @@
 //! behind safe functions.
 
 pub(crate) mod clock;
+pub(crate) mod doorbell;
 pub(crate) mod futex;
 pub(crate) mod map;
 pub(crate) mod mask;

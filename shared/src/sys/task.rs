@@ -219,7 +219,9 @@ pub(crate) fn thread_count() -> Option<u64> {
 /// `dup3(2)`, then `close(2)`: makes this the standard input.
 ///
 /// For a new child, in which each page of code that is touched costs a microsecond or two: all that it asks
-/// of the kernel at first goes through the one function `syscall`.
+/// of the kernel at first goes through the one function `syscall`, and what it calls is `inline`, so that it lies
+/// where the caller is.
+#[inline]
 pub(crate) fn read_from(file: OwnedFd) {
     let file = file.into_raw_fd();
     // The program had closed its own, and this one has its place already.
@@ -240,6 +242,7 @@ pub(crate) fn read_from(file: OwnedFd) {
 /// What the child goes on to use must be in order in a copy of this process in which only the calling
 /// thread goes on. With one thread that is so of everything; with more, a lock that another thread holds
 /// now stays locked for ever in the copy.
+#[inline]
 pub(crate) unsafe fn fork() -> Result<Option<u32>, Errno> {
     // SAFETY: the caller's promise.
     match unsafe { nix::unistd::fork() }? {
@@ -249,6 +252,7 @@ pub(crate) unsafe fn fork() -> Result<Option<u32>, Errno> {
 }
 
 /// `_exit(2)`: ends the process here and now, without destructors and without exit hooks.
+#[inline]
 pub(crate) fn exit_now(code: i32) -> ! {
     // SAFETY: it takes a number and does not return.
     unsafe { libc::_exit(code) }

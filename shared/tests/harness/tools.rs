@@ -118,14 +118,14 @@ pub(crate) fn lines(stdout: Option<ChildStdout>) -> std::io::BufReader<ChildStdo
     std::io::BufReader::new(stdout.expect("piped"))
 }
 
-/// How much memory the shared mappings of this process without a file have, whoever touched it: `mincore(2)` says
-/// so of each page.
+/// The pages of this process's shared mappings without a file that have memory, whoever touched them: `mincore(2)`
+/// says so of each.
 #[allow(unsafe_code)]
-pub(crate) fn shared_memory() -> usize {
+pub(crate) fn shared_pages() -> Vec<usize> {
     use nix::libc;
     const PAGE: usize = 4096;
     let text = fs::read_to_string("/proc/self/maps").expect("/proc");
-    let mut sum = 0;
+    let mut found = Vec::new();
     for line in text.lines().filter(|line| line.contains("/dev/zero")) {
         let (from, to) =
             line.split_whitespace().next().and_then(|range| range.split_once('-')).expect("a range");
@@ -135,7 +135,13 @@ pub(crate) fn shared_memory() -> usize {
         // SAFETY: the kernel writes a byte for each page of the range, and there are so many.
         let asked = unsafe { libc::mincore(from as *mut libc::c_void, len, pages.as_mut_ptr()) };
         assert_eq!(asked, 0, "mincore");
-        sum += pages.iter().filter(|page| **page & 1 == 1).count() * PAGE;
+        let there = pages.iter().enumerate().filter(|(_, page)| **page & 1 == 1);
+        found.extend(there.map(|(n, _)| from + n * PAGE));
     }
-    sum
+    found
+}
+
+/// How many bytes they are.
+pub(crate) fn shared_memory() -> usize {
+    shared_pages().len() * 4096
 }

@@ -7,6 +7,7 @@ use super::line::{Corrupt, Hints, Line, NoClaim, NoItem};
 use crate::memory::blocks::Blocks;
 use crate::memory::ring::{Hold, Slot};
 use crate::sync::{Awaited, Look, Spin};
+use crate::sys::atomic::AtomicU64;
 use crate::sys::clock::Deadline;
 use crate::sys::task::{self, Owner};
 use crate::sys::{Behaviour, set_behaviour};
@@ -23,6 +24,7 @@ struct Scene {
     hints: Hints,
     blocks: Blocks,
     bound: u64,
+    known_head: AtomicU64,
     items: Awaited,
     room: Awaited,
     /// Of these the put had returned, and these were being put.
@@ -36,7 +38,7 @@ struct Scene {
 
 impl Scene {
     fn line(&self) -> Line<'_> {
-        Line { hints: &self.hints, blocks: &self.blocks, bound: self.bound }
+        Line { hints: &self.hints, blocks: &self.blocks, bound: self.bound, known_head: &self.known_head }
     }
 
     /// As `road.rs` does it. `false`: the queue is closed.
@@ -136,6 +138,7 @@ impl Model {
                 hints: Hints::new(),
                 blocks: Blocks::new(),
                 bound: self.bound,
+                known_head: AtomicU64::new(0),
                 items: Awaited::new(),
                 room: Awaited::new(),
                 put: RefCell::default(),
@@ -302,9 +305,10 @@ fn a_consumer_may_die_anywhere() {
 #[test]
 fn a_scribble_is_told() {
     loom::model(|| {
-        let (hints, blocks) = (Hints::new(), Blocks::new());
-        let (line, me) = (Line { hints: &hints, blocks: &blocks, bound: 9 }, Owner::new(1, 1));
-        let mine = line.claim(me).ok().expect("free");
+        let (hints, blocks, known_head) = (Hints::new(), Blocks::new(), AtomicU64::new(0));
+        let (line, me) =
+            (Line { hints: &hints, blocks: &blocks, bound: 9, known_head: &known_head }, Owner::new(1, 1));
+        let Ok(mine) = line.claim(me) else { panic!("it is free") };
         mine.place.word.store(!0, Relaxed);
         assert!(matches!(line.take(me, Hold::Taken), Err(NoItem::Corrupt)));
         assert_eq!(line.len(), Err(Corrupt));

@@ -174,7 +174,7 @@ pub(crate) mod atomic {
         result
     }
 
-    fn fence(order: Ordering) {
+    pub(crate) fn fence(order: Ordering) {
         if order == Ordering::SeqCst && BEHAVIOUR.get() != Behaviour::WeakOrder {
             loom::sync::atomic::fence(Ordering::SeqCst);
         }

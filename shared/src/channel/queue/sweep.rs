@@ -112,8 +112,8 @@ impl<'a> Line<'a> {
                 View::Place(_, _, Slot::Done(_)) if (at + 1) % CHUNK == 0 && at < head => {
                     self.retire(at / CHUNK)
                 }
-                // Whoever waits is behind it.
-                View::Place(_, _, Slot::Committed(_)) if at >= head => {}
+                // Nothing is claimed behind what is free.
+                View::Place(_, _, Slot::Free(_)) | View::Bare | View::Jammed if at >= head => break,
                 View::Past => at = (at / CHUNK + 1) * CHUNK - 1,
                 _ => {}
             }

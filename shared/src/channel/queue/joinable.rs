@@ -4,9 +4,9 @@ use super::error::{
     GetError, GetTimeoutError, PutError, PutTimeoutError, TaskDoneError, TryGetError, TryPutError,
 };
 use super::line::Corrupt;
-use super::message::{self, Message, MessageError};
-use super::queue::{bound, get_error, put, put_error, with_buffer};
 use super::road::{NotGot, Patience, Road, Ticket};
+use super::{bound, get_error, put, put_error, with_buffer};
+use crate::channel::message::{self, Message, MessageError};
 use crate::memory::ring::Hold;
 use crate::sync::Held;
 use crate::sys::atomic::AtomicU64;

@@ -1,9 +1,21 @@
 //! A queue: many put, many get, each item once.
 
-use super::error::{GetError, GetTimeoutError, PutError, PutTimeoutError, TryGetError, TryPutError};
+mod count;
+mod ending;
+mod error;
+mod joinable;
+mod line;
+mod road;
+mod sweep;
+
+pub use error::{
+    GetError, GetTimeoutError, PutError, PutTimeoutError, TaskDoneError, TryGetError, TryPutError,
+};
+pub use joinable::{JoinableQueue, Lease};
+
 use super::message::{self, Message, MessageError};
-use super::road::{NotGot, NotPut, Patience, Road};
 use crate::memory::ring::Hold;
+use road::{NotGot, NotPut, Patience, Road};
 use std::cell::Cell;
 use std::fmt;
 use std::io;
@@ -59,16 +71,12 @@ use std::time::Duration;
 /// assert_eq!(eaten, 3);
 /// ```
 pub struct Queue<T> {
-    pub(super) road: Road,
+    road: Road,
     items: PhantomData<fn(T) -> T>,
 }
 
 /// Encodes, and puts: `Err(Err)` is the codec's.
-pub(super) fn put<T: Message>(
-    road: &Road,
-    item: &T,
-    patience: Patience,
-) -> Result<(), Result<NotPut, MessageError>> {
+fn put<T: Message>(road: &Road, item: &T, patience: Patience) -> Result<(), Result<NotPut, MessageError>> {
     with_buffer(|bytes| {
         message::encode(item, bytes).map_err(Err)?;
         road.put(bytes, patience).map_err(Ok)
@@ -84,7 +92,7 @@ fn get<T: Message>(road: &Road, patience: Patience) -> Result<T, Result<NotGot, 
 }
 
 /// A buffer of this thread's, empty. (Who encodes may put into another queue meanwhile: that one gets a new one.)
-pub(super) fn with_buffer<R>(work: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+fn with_buffer<R>(work: impl FnOnce(&mut Vec<u8>) -> R) -> R {
     /// No thread keeps more than this for the next time.
     const KEPT: usize = 64 << 10;
     thread_local! {
@@ -108,7 +116,7 @@ macro_rules! put_error {
         }
     };
 }
-pub(super) use put_error;
+use put_error;
 
 macro_rules! get_error {
     ($result:expr) => {
@@ -118,7 +126,7 @@ macro_rules! get_error {
         })
     };
 }
-pub(super) use get_error;
+use get_error;
 
 impl<T: Message> Queue<T> {
     /// An empty queue that takes as many items as there is memory for.
@@ -219,8 +227,8 @@ impl<T: Message> Queue<T> {
     }
 
     /// The items, one after the other, until the queue is closed and empty. Waits for each.
-    pub fn iter(&self) -> Iter<'_, T> {
-        Iter { queue: self }
+    pub fn iter(&self) -> Items<'_, T> {
+        Items { queue: self }
     }
 }
 
@@ -293,7 +301,7 @@ impl<T> Queue<T> {
 }
 
 /// A bound as the line takes it.
-pub(super) fn bound(n: usize) -> io::Result<u64> {
+fn bound(n: usize) -> io::Result<u64> {
     if n == 0 {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "a queue has room for at least one item"));
     }
@@ -320,11 +328,11 @@ impl<T> fmt::Debug for Queue<T> {
 
 /// The items of a queue until it is closed: [`Queue::iter`].
 #[derive(Debug)]
-pub struct Iter<'a, T> {
+pub struct Items<'a, T> {
     queue: &'a Queue<T>,
 }
 
-impl<T: Message> Iterator for Iter<'_, T> {
+impl<T: Message> Iterator for Items<'_, T> {
     /// What cannot be decoded, or read, is an error; after [`Corrupt`](GetError::Corrupt) nothing more comes.
     type Item = Result<T, GetError>;
 
@@ -338,9 +346,9 @@ impl<T: Message> Iterator for Iter<'_, T> {
 
 impl<'a, T: Message> IntoIterator for &'a Queue<T> {
     type Item = Result<T, GetError>;
-    type IntoIter = Iter<'a, T>;
+    type IntoIter = Items<'a, T>;
 
-    fn into_iter(self) -> Iter<'a, T> {
+    fn into_iter(self) -> Items<'a, T> {
         self.iter()
     }
 }

@@ -42,7 +42,7 @@ use crate::sys::task::Owner;
 use nix::errno::Errno;
 
 /// Turns without progress after which the words cannot be right.
-pub(super) const PATIENCE: u32 = 1 << 20;
+pub(super) const PATIENCE: u32 = 1 << 17;
 
 /// A word on a cache line of its own (they come in pairs).
 #[derive(Debug)]
@@ -97,6 +97,8 @@ pub(super) struct Line<'a> {
     pub(super) blocks: &'a Blocks,
     /// How many may be in it.
     pub(super) bound: u64,
+    /// The head, when this handle last looked. (Every consumer writes there: who has to look takes the cache line away.)
+    pub(super) known_head: &'a AtomicU64,
 }
 
 /// Somebody scribbled over the words.
@@ -196,7 +198,7 @@ impl<'a> Line<'a> {
     /// Moves a hint past a position, unless it is past it already.
     #[inline]
     pub(super) fn pass(hint: &AtomicU64, at: u64) {
-        let _ = hint.compare_exchange(at, at + 1, SeqCst, Relaxed);
+        let _ = hint.compare_exchange(at, at.wrapping_add(1), SeqCst, Relaxed);
     }
 
     /// Claims the next position.
@@ -234,7 +236,12 @@ impl<'a> Line<'a> {
     /// Whether the line may grow to this position.
     #[inline]
     pub(super) fn has_room(&self, at: u64) -> Result<bool, Corrupt> {
-        Ok(at.saturating_sub(self.hints.head.0.load(SeqCst)) < self.bound || self.has_room_after_all(at)?)
+        if at.saturating_sub(self.known_head.load(Relaxed)) < self.bound {
+            return Ok(true);
+        }
+        let head = self.hints.head.0.load(SeqCst);
+        self.known_head.store(head, Relaxed);
+        Ok(at.saturating_sub(head) < self.bound || self.has_room_after_all(at)?)
     }
 
     /// Finds memory for a chunk. Of several who do so at the same time, one is heard.
