@@ -30,11 +30,9 @@ use std::thread;
 
 fn main() -> ExitCode {
     let mut effort = Effort::FULL;
-    let mut only = false;
     for option in std::env::args().skip(1) {
         match option.as_str() {
             "--bench" => {} // What cargo says to every benchmark.
-            "--queues" => only = true,
             "--quick" => effort = Effort::QUICK,
             unknown => {
                 eprintln!("unknown option {unknown}: there is --quick");
@@ -44,11 +42,6 @@ fn main() -> ExitCode {
     }
     println!("{}\n", machine());
     let crates = crates::Crates::start(effort);
-    if only {
-        let crates = crates::Crates::start(effort);
-        table::print(&queues::rows(effort, &crates));
-        return ExitCode::SUCCESS;
-    }
     let mut rows = spawn::rows(effort);
     rows.extend(locks::rows(effort));
     rows.extend(semaphores::rows(effort));
