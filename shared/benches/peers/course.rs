@@ -107,28 +107,34 @@ fn meet(together: &Barrier) {
 }
 
 fn awake(time: Duration, mut ask: impl FnMut(u64)) -> f64 {
-    let (start, mut asked) = (Instant::now(), 0);
+    // Several at once, so that looking at the clock is not what is measured; and the median, as another program's
+    // turn on the CPU is not either.
+    const BATCH: u64 = 64;
+    let (start, mut asked, mut took) = (Instant::now(), 0, Vec::new());
     while start.elapsed() < time {
-        // Several, so that looking at the clock is not what is measured.
-        (asked..asked + 64).for_each(&mut ask);
-        asked += 64;
+        let start = Instant::now();
+        (asked..asked + BATCH).for_each(&mut ask);
+        took.push(start.elapsed());
+        asked += BATCH;
     }
-    start.elapsed().as_secs_f64() / asked as f64
+    median(took) / BATCH as f64
 }
 
 fn asleep(time: Duration, mut ask: impl FnMut(u64)) -> f64 {
     const NAP: Duration = Duration::from_millis(1);
     let turns = (time.as_secs_f64() / NAP.as_secs_f64()).ceil() as u64;
-    let mut took: Vec<_> = (0..turns)
-        .map(|question| {
-            thread::sleep(NAP);
-            let start = Instant::now();
-            ask(question);
-            start.elapsed()
-        })
-        .collect();
-    took.sort();
-    took[took.len() / 2].as_secs_f64()
+    let took = (0..turns).map(|question| {
+        thread::sleep(NAP);
+        let start = Instant::now();
+        ask(question);
+        start.elapsed()
+    });
+    median(took.collect())
+}
+
+fn median(mut times: Vec<Duration>) -> f64 {
+    times.sort();
+    times[times.len() / 2].as_secs_f64()
 }
 
 pub(crate) fn pin_to_one_cpu() {
