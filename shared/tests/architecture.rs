@@ -12,7 +12,7 @@ const FLOORS: [&str; 7] = ["sys", "memory", "sync", "channel", "process", "manag
 const UNSAFE: [(&str, &str); 19] = [
     ("memory/blocks.rs", "bytes of items"),
     ("memory/place.rs", "bytes of items"),
-    ("channel/road.rs", "shared memory that begins as zeroes"),
+    ("channel/connection/road.rs", "shared memory that begins as zeroes"),
     ("memory/plain.rs", "which types may lie in shared memory"),
     ("memory/segment.rs", "a mapping as a value"),
     ("memory/stream.rs", "bytes that another process writes"),

@@ -162,10 +162,10 @@ mod queue {
     mod laws;
 }
 
-#[path = "../src/channel"]
-mod channel {
+#[path = "../src/channel/connection"]
+mod connection {
     mod asleep;
 
-    #[path = "../../tests/model/connection.rs"]
-    mod connection;
+    #[path = "../../../tests/model/connection.rs"]
+    mod laws;
 }

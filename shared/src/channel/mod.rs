@@ -1,24 +1,20 @@
 //! What processes say to one another: queues, connections, waiting for several at once, and how a value becomes bytes
 //! and bytes a value.
 
-mod asleep;
 mod connection;
-mod end;
-mod error;
 pub(crate) mod message;
-pub(crate) mod presence;
 mod queue;
-mod road;
-mod wait;
 
-pub use connection::{Connection, Messages, Nothing, duplex, pipe, try_duplex, try_pipe};
-pub use error::{RecvError, RecvIntoError, RecvTimeoutError, SendError, TryRecvError};
+pub(crate) use connection::presence;
+pub use connection::{
+    Awaited, Connection, Messages, Nothing, RecvError, RecvIntoError, RecvTimeoutError, SendError,
+    TryRecvError, Waitable, duplex, pipe, try_duplex, try_pipe, wait,
+};
 pub use message::{Message, MessageError};
 pub use queue::{
     GetError, GetTimeoutError, Items, JoinableQueue, Lease, PutError, PutTimeoutError, Queue, TaskDoneError,
     TryGetError, TryPutError,
 };
-pub use wait::{Awaited, Waitable, wait};
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 

@@ -110,7 +110,16 @@ impl Road {
         let blocks = Blocks::new()?;
         let known_head = Own(AtomicU64::new(0));
         let (getting, putting, joining) = (Spin::new(), Spin::new(), Spin::new());
-        Ok(Road { shared, blocks, bound, known_head, id: super::super::number(), getting, putting, joining })
+        Ok(Road {
+            shared,
+            blocks,
+            bound,
+            known_head,
+            id: crate::channel::number(),
+            getting,
+            putting,
+            joining,
+        })
     }
 
     #[inline]

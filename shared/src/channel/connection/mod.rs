@@ -1,10 +1,19 @@
 //! Two ends of a road: what one sends the other receives.
 
-use super::end::{self, End, Missed, Patience, Refused};
-use super::error::{RecvError, RecvIntoError, RecvTimeoutError, SendError, TryRecvError};
+mod asleep;
+mod end;
+mod error;
+pub(crate) mod presence;
+mod road;
+mod wait;
+
+pub use error::{RecvError, RecvIntoError, RecvTimeoutError, SendError, TryRecvError};
+pub use wait::{Awaited, Waitable, wait};
+
 use super::message::{self, Message};
-use super::road::{Broken, Road};
 use crate::sys::clock::Deadline;
+use end::{End, Missed, Patience, Refused};
+use road::{Broken, Road};
 use std::cell::Cell;
 use std::fmt;
 use std::io;
@@ -54,7 +63,7 @@ use std::time::Duration;
 /// child.join().unwrap(); // Its loop has ended.
 /// ```
 pub struct Connection<S, R> {
-    pub(super) end: Arc<End>,
+    end: Arc<End>,
     messages: PhantomData<fn(S) -> R>,
 }
 

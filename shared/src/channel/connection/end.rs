@@ -85,7 +85,7 @@ pub(super) fn pair(
     let bells = (Arc::new(Doorbell::new()?), Arc::new(Doorbell::new()?));
     let ((life, watch), (other_life, other_watch)) = (doorbell::life()?, doorbell::life()?);
     let end = |life, peer, outgoing, incoming, bell, peers_bell| {
-        let id = super::number();
+        let id = crate::channel::number();
         Arc::new(End {
             id,
             presence: Presence::new(id, life),

@@ -1,6 +1,6 @@
 //! Why a message could not be sent or received.
 
-use super::message::MessageError;
+use crate::channel::message::MessageError;
 use std::error::Error;
 use std::fmt;
 

@@ -1,6 +1,6 @@
 //! Waiting for several things at once.
 
-use super::connection::Connection;
+use super::Connection;
 use super::end::End;
 use super::message::Message;
 use crate::sync::{Slice, Spin};
