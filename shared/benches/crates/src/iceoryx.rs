@@ -19,7 +19,7 @@ pub(crate) struct Topic {
 impl Topic {
     pub(crate) fn new() -> Topic {
         static MADE: AtomicU32 = AtomicU32::new(0);
-        let name = format!("shared-bench-{}-{}", process::id(), MADE.fetch_add(1, Relaxed));
+        let name = format!("shared-bench-{}-{}-", process::id(), MADE.fetch_add(1, Relaxed));
         let folder = env::temp_dir().join(&name).to_str().expect("a name in UTF-8").to_owned();
         Topic { folder, name }
     }
@@ -28,7 +28,7 @@ impl Topic {
     fn open(&self, depth: usize) -> (Node<Service>, PortFactory<Service, [u64], ()>) {
         set_log_level(LogLevel::Fatal);
         let mut config = Config::default();
-        config.global.prefix = FileName::new(b"shared_bench_").expect("a name");
+        config.global.prefix = FileName::new(self.name.as_bytes()).expect("a name");
         config.global.set_root_path(&Path::new(self.folder.as_bytes()).expect("a path"));
         let node = NodeBuilder::new().config(&config).create().expect("a node");
         let topic = node
@@ -117,5 +117,11 @@ pub(crate) fn ends(says: &Topic, hears: &Topic) -> (impl FnMut(Message), impl Fn
 impl Drop for Topic {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.folder);
+        // The crate leaves a file in shared memory that all nodes of a prefix have in common.
+        for file in fs::read_dir("/dev/shm").into_iter().flatten().flatten() {
+            if file.file_name().to_string_lossy().starts_with(&self.name) {
+                let _ = fs::remove_file(file.path());
+            }
+        }
     }
 }
