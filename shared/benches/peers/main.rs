@@ -7,15 +7,21 @@
 //! `cargo bench -p shared -- --quick` only shows that all of it works: its rounds are too short to judge
 //! by, and its exit status does not.
 //!
-//! It relies on nothing but the library's public API; Python is measured where there is a `python3`.
+//! It relies on nothing but the library's public API; Python is measured where there is a `python3`, and the crates
+//! that are peers where they can be built: `../crates`.
 
+mod course;
+mod crates;
 mod locks;
 mod peers;
 mod python;
+mod queues;
+mod ring;
 mod round;
 mod semaphores;
 mod spawn;
 mod table;
+mod trips;
 mod wakes;
 
 use round::Effort;
@@ -35,10 +41,13 @@ fn main() -> ExitCode {
         }
     }
     println!("{}\n", machine());
+    let crates = crates::Crates::start(effort);
     let mut rows = spawn::rows(effort);
     rows.extend(locks::rows(effort));
     rows.extend(semaphores::rows(effort));
     rows.extend(wakes::rows(effort));
+    rows.extend(trips::rows(effort, &crates));
+    rows.extend(queues::rows(effort, &crates));
     table::print(&rows);
     let judged = effort == Effort::FULL;
     if !judged {

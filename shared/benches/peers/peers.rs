@@ -31,20 +31,25 @@ pub(crate) fn fork_and_wait(child: impl FnOnce()) {
     assert_eq!(status, 0);
 }
 
-/// A `T` in shared memory of its own, for the rest of the program. The first page is there at once.
+/// A `T` in shared memory of its own, for the rest of the program.
 ///
 /// # Safety
 ///
 /// All zeroes must be a value of `T`.
-unsafe fn map<T>() -> &'static T {
+pub(crate) unsafe fn map<T>() -> &'static T {
     const { assert!(size_of::<T>() <= 4096 && align_of::<T>() <= 4096) };
+    // SAFETY: a page of zeroes, large and aligned enough, never unmapped; the caller allows zeroes.
+    unsafe { &*map_bytes(4096).cast() }
+}
+
+/// Zeroes in shared memory, for the rest of the program, from the beginning of a page. All pages are there at once.
+pub(crate) fn map_bytes(len: usize) -> *mut u8 {
     let protection = libc::PROT_READ | libc::PROT_WRITE;
     let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS | libc::MAP_POPULATE;
     // SAFETY: the kernel chooses an address where nothing lies yet.
-    let start = unsafe { libc::mmap(ptr::null_mut(), 4096, protection, flags, -1, 0) };
+    let start = unsafe { libc::mmap(ptr::null_mut(), len, protection, flags, -1, 0) };
     assert_ne!(start, libc::MAP_FAILED);
-    // SAFETY: a page of zeroes, large and aligned enough, never unmapped; the caller allows zeroes.
-    unsafe { &*start.cast() }
+    start.cast()
 }
 
 /// An atomic in shared memory.

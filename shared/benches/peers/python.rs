@@ -2,6 +2,7 @@
 
 use crate::round::{Contestant, contestant};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 const TIME_IT: &str = "\
 import multiprocessing, statistics, sys, timeit
@@ -18,14 +19,38 @@ pub(crate) fn python(
     statement: &'static str,
     count: u32,
 ) -> Option<Contestant<'static>> {
-    let setup = setup.into();
-    let measure = move || seconds(&setup, statement, count);
-    // Asked once before, so that a machine without Python has a dash in the table.
-    seconds("", "pass", 1).map(|_| contestant(name, 1, move || measure().unwrap_or(f64::NAN)))
+    one(name, TIME_IT, [setup.into(), statement.to_owned(), count.to_string()])
 }
 
-fn seconds(setup: &str, statement: &str, count: u32) -> Option<f64> {
+const COUNT_IT: &str = "\
+import multiprocessing, sys, time
+fork = multiprocessing.get_context('fork')
+setup, count, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
+exec(setup)
+time.sleep(seconds / 4)
+start, before = time.monotonic(), eval(count)
+time.sleep(seconds)
+print((eval(count) - before) / (time.monotonic() - start))
+";
+
+/// One that measures by how much a Python number grows in a second.
+pub(crate) fn python_counts(
+    name: &'static str,
+    setup: String,
+    count: &str,
+    time: Duration,
+) -> Option<Contestant<'static>> {
+    one(name, COUNT_IT, [setup, count.to_owned(), time.as_secs_f64().to_string()])
+}
+
+fn one(name: &'static str, program: &'static str, args: [String; 3]) -> Option<Contestant<'static>> {
+    // Asked once before, so that a machine without Python has a dash in the table.
+    said("print(0)", &[])?;
+    Some(contestant(name, 1, move || said(program, &args).unwrap_or(f64::NAN)))
+}
+
+fn said(program: &str, args: &[String]) -> Option<f64> {
     let mut python = Command::new("python3");
-    python.args(["-c", TIME_IT, setup, statement, &count.to_string()]).stderr(Stdio::null());
+    python.args(["-c", program]).args(args).stderr(Stdio::null());
     String::from_utf8(python.output().ok()?.stdout).ok()?.trim().parse().ok()
 }

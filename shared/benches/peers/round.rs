@@ -76,6 +76,14 @@ pub(crate) struct Series {
     pub(crate) values: Vec<f64>,
 }
 
+impl Series {
+    /// The one of this name; with no values if there is none, because it could not be measured.
+    pub(crate) fn find(all: &[Series], name: &'static str) -> Series {
+        let found = all.iter().find(|series| series.name == name);
+        found.cloned().unwrap_or(Series { name, values: Vec::new() })
+    }
+}
+
 /// Measures all of them, round by round: of each the median of its turns.
 pub(crate) fn rounds(effort: Effort, mut contestants: Vec<Contestant<'_>>) -> Vec<Series> {
     let mut all: Vec<_> = contestants.iter().map(|c| Series { name: c.name, values: Vec::new() }).collect();
@@ -97,8 +105,9 @@ pub(crate) fn rounds(effort: Effort, mut contestants: Vec<Contestant<'_>>) -> Ve
     all
 }
 
+/// Of nothing: not a number.
 pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     let mut values: Vec<_> = values.into_iter().collect();
     values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }

@@ -18,6 +18,8 @@ pub(crate) struct Unit(pub(crate) &'static str, pub(crate) f64);
 pub(crate) const NANOSECONDS: Unit = Unit(" ns", 1e9);
 pub(crate) const MICROSECONDS: Unit = Unit(" µs", 1e6);
 pub(crate) const MILLIONS: Unit = Unit(" M/s", 1e-6);
+/// Of messages of 1 MiB.
+pub(crate) const GIGABYTES: Unit = Unit(" GB/s", (1 << 20) as f64 * 1e-9);
 pub(crate) const PLAIN: Unit = Unit("", 1.0);
 
 /// One line: ours beside the others.
@@ -51,6 +53,7 @@ impl Row {
         match missed_by {
             by if by <= 0.0 => "yes",
             by if by < EVEN => "even",
+            by if by.is_nan() => "-", // What it is divided by could not be measured.
             _ => "no",
         }
     }
@@ -83,6 +86,9 @@ fn median_of(series: &Series) -> f64 {
 
 /// Three digits are as many as a measurement is good for.
 fn digits(value: f64) -> String {
+    if value.is_nan() {
+        return "-".to_owned();
+    }
     let decimals = if value >= 100.0 {
         0
     } else if value >= 10.0 {

@@ -3,13 +3,12 @@
 //! Two processes hand something to and fro, by two of the same kind: a hand-over is one way. Anything that one can
 //! give and the other can wait for is a [`Baton`].
 
+use crate::course::pin_to_one_cpu;
 use crate::peers::{FutexWord, SpinCondition, SpinWord};
 use crate::python::python;
 use crate::round::{Contestant, Effort, Series, contestant, median, rounds};
 use crate::table::{MICROSECONDS, Row, Target};
-use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::time::ClockId;
-use nix::unistd::Pid;
 use shared::memory::Shared;
 use shared::process;
 use shared::sync::{Condition, Event, Lock};
@@ -236,14 +235,6 @@ fn asleep<B: Baton>(time: Duration) -> f64 {
 /// `CLOCK_MONOTONIC` in nanoseconds, the same in all processes.
 fn now() -> u64 {
     Duration::from(ClockId::CLOCK_MONOTONIC.now().expect("a clock")).as_nanos() as u64
-}
-
-fn pin_to_one_cpu() {
-    let all = sched_getaffinity(Pid::from_raw(0)).expect("the CPUs of this process");
-    let first = (0..CpuSet::count()).find(|&cpu| all.is_set(cpu) == Ok(true)).expect("one at least");
-    let mut one = CpuSet::new();
-    one.set(first).expect("a CPU");
-    sched_setaffinity(Pid::from_raw(0), &one).expect("one of ours");
 }
 
 /// Python's, where each `next` is one hand-over. `pin` is said while there is one process.
