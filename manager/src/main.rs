@@ -78,7 +78,7 @@ fn main() -> demo::Outcome {
 fn func1(dic_1: &Dict<String, String>, list_1: &List<String>, i: u32) -> demo::Outcome {
     let name = i.to_string();
     // Nobody comes between, so this needs no lock: each is one request, and the manager does one after the other.
-    dic_1.insert(name.as_str(), &"test".to_owned())?;
+    dic_1.insert(&name, &"test".to_owned())?;
     list_1.push(&name)?;
     println!("son process dict id:{} list ID:{}", dic_1.id(), list_1.id());
     Ok(())

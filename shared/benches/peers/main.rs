@@ -13,6 +13,7 @@
 mod course;
 mod crates;
 mod locks;
+mod manager;
 mod peers;
 mod python;
 mod queues;
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
     rows.extend(wakes::rows(effort));
     rows.extend(trips::rows(effort, &crates));
     rows.extend(queues::rows(effort, &crates));
+    rows.extend(manager::rows(effort));
     table::print(&rows);
     let judged = effort == Effort::FULL;
     if !judged {

@@ -5,7 +5,9 @@ use super::handle::Handle;
 use super::packed::{key, unkey};
 use super::wire::{Op, Place, Reply};
 use crate::channel::Message;
+use serde::Serialize;
 use serde_json::Value;
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -41,7 +43,7 @@ pub struct Dict<K = String, V = Value> {
 proxy!(Dict<K, V>, "dict");
 
 /// A key as the methods take it: what its type borrows as, `str` for `String`.
-fn place<Q: serde::Serialize + ?Sized>(of: &Q) -> Result<Place, ManagerError> {
+fn place<Q: Serialize + ?Sized>(of: &Q) -> Result<Place, ManagerError> {
     key(of).map(Place::Key)
 }
 
@@ -53,8 +55,8 @@ impl<K: Message, V: Message> Dict<K, V> {
     /// [`ManagerError`], as for every call of a proxy: the manager has ended, or the value is none of the type.
     pub fn get<Q>(&self, key: &Q) -> Result<Option<V>, ManagerError>
     where
-        K: std::borrow::Borrow<Q>,
-        Q: serde::Serialize + ?Sized,
+        K: Borrow<Q>,
+        Q: Serialize + ?Sized,
     {
         self.handle.ask_value(Op::Get(place(key)?))
     }
@@ -69,8 +71,8 @@ impl<K: Message, V: Message> Dict<K, V> {
         keys: impl IntoIterator<Item = &'k Q>,
     ) -> Result<Vec<Option<V>>, ManagerError>
     where
-        K: std::borrow::Borrow<Q>,
-        Q: serde::Serialize + ?Sized + 'k,
+        K: Borrow<Q>,
+        Q: Serialize + ?Sized + 'k,
     {
         let places = keys.into_iter().map(place).collect::<Result<_, _>>()?;
         self.handle.ask_values(Op::GetMany(places))
@@ -82,8 +84,12 @@ impl<K: Message, V: Message> Dict<K, V> {
     ///
     /// As [`get`](Self::get), and if key or value cannot be encoded.
     #[doc(alias = "__setitem__")]
-    pub fn insert(&self, key: impl Into<K>, value: &V) -> Result<Option<V>, ManagerError> {
-        self.handle.ask_value(Op::Set(place(&key.into())?, self.handle.pack(value)?))
+    pub fn insert<Q>(&self, key: &Q, value: &V) -> Result<Option<V>, ManagerError>
+    where
+        K: Borrow<Q>,
+        Q: Serialize + ?Sized,
+    {
+        self.handle.ask_value(Op::Set(place(key)?, self.handle.pack(value)?))
     }
 
     /// Sets several values at one moment: Python's `d.update(pairs)`.
@@ -109,8 +115,8 @@ impl<K: Message, V: Message> Dict<K, V> {
     #[doc(alias = "remove")]
     pub fn pop<Q>(&self, key: &Q) -> Result<Option<V>, ManagerError>
     where
-        K: std::borrow::Borrow<Q>,
-        Q: serde::Serialize + ?Sized,
+        K: Borrow<Q>,
+        Q: Serialize + ?Sized,
     {
         self.handle.ask_value(Op::Take(place(key)?))
     }
@@ -132,8 +138,8 @@ impl<K: Message, V: Message> Dict<K, V> {
     /// As [`insert`](Self::insert).
     pub fn pop_if<Q>(&self, key: &Q, value: &V) -> Result<bool, ManagerError>
     where
-        K: std::borrow::Borrow<Q>,
-        Q: serde::Serialize + ?Sized,
+        K: Borrow<Q>,
+        Q: Serialize + ?Sized,
     {
         let op = Op::Swap { at: place(key)?, from: Some(self.handle.pack(value)?), to: None };
         self.handle.ask_done(op)
@@ -147,8 +153,8 @@ impl<K: Message, V: Message> Dict<K, V> {
     /// is for you to see that the sum is one of its values.
     pub fn add<Q>(&self, key: &Q, number: &V) -> Result<V, ManagerError>
     where
-        K: std::borrow::Borrow<Q>,
-        Q: serde::Serialize + ?Sized,
+        K: Borrow<Q>,
+        Q: Serialize + ?Sized,
     {
         let sum = self.handle.ask_value(Op::Add(place(key)?, self.handle.pack(number)?))?;
         sum.ok_or(ManagerError::NotANumber)
@@ -161,9 +167,9 @@ impl<K: Message, V: Message> Dict<K, V> {
     /// As [`insert`](Self::insert); [`ManagerError::NotAList`].
     pub fn append<Q, T>(&self, key: &Q, item: &T) -> Result<(), ManagerError>
     where
-        K: std::borrow::Borrow<Q>,
-        Q: serde::Serialize + ?Sized,
-        T: Message,
+        K: Borrow<Q>,
+        Q: Serialize + ?Sized,
+        T: Serialize + ?Sized,
     {
         self.handle.ask(Op::Append(place(key)?, self.handle.pack(item)?)).map(drop)
     }
@@ -174,8 +180,12 @@ impl<K: Message, V: Message> Dict<K, V> {
     ///
     /// As [`insert`](Self::insert).
     #[doc(alias = "setdefault")]
-    pub fn get_or_insert(&self, key: impl Into<K>, value: &V) -> Result<V, ManagerError> {
-        let there = self.handle.ask_value(Op::GetOrInsert(place(&key.into())?, self.handle.pack(value)?))?;
+    pub fn get_or_insert<Q>(&self, key: &Q, value: &V) -> Result<V, ManagerError>
+    where
+        K: Borrow<Q>,
+        Q: Serialize + ?Sized,
+    {
+        let there = self.handle.ask_value(Op::GetOrInsert(place(key)?, self.handle.pack(value)?))?;
         there.ok_or(ManagerError::NoSuchIndex)
     }
 
@@ -184,15 +194,19 @@ impl<K: Message, V: Message> Dict<K, V> {
     /// # Errors
     ///
     /// As [`insert`](Self::insert).
-    pub fn compare_and_swap(
+    pub fn compare_and_swap<Q>(
         &self,
-        key: impl Into<K>,
+        key: &Q,
         from: Option<&V>,
         to: &V,
-    ) -> Result<Result<(), Option<V>>, ManagerError> {
+    ) -> Result<Result<(), Option<V>>, ManagerError>
+    where
+        K: Borrow<Q>,
+        Q: Serialize + ?Sized,
+    {
         let from = from.map(|from| self.handle.pack(from)).transpose()?;
         let to = Some(self.handle.pack(to)?);
-        self.handle.swap(Op::Swap { at: place(&key.into())?, from, to })
+        self.handle.swap(Op::Swap { at: place(key)?, from, to })
     }
 
     /// Whether there is such a key: Python's `key in d`.
@@ -203,8 +217,8 @@ impl<K: Message, V: Message> Dict<K, V> {
     #[doc(alias = "__contains__")]
     pub fn contains_key<Q>(&self, key: &Q) -> Result<bool, ManagerError>
     where
-        K: std::borrow::Borrow<Q>,
-        Q: serde::Serialize + ?Sized,
+        K: Borrow<Q>,
+        Q: Serialize + ?Sized,
     {
         self.handle.ask_whether(Op::Has(place(key)?))
     }
