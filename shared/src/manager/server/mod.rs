@@ -107,7 +107,7 @@ impl Server {
             }
             let knocks = self.knocks;
             let is_news = || hall.is_called() || hall.knocks.0.load(Relaxed) != knocks;
-            if is_news() || spin.until(is_news) {
+            if self.stopping || is_news() || spin.until(is_news) {
                 continue;
             }
             hall.server_sleeps(true);
