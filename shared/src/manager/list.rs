@@ -244,7 +244,7 @@ impl<V: Message> List<V> {
     ///
     /// # Errors
     ///
-    /// As [`get`](Self::get); [`ManagerError::Overflow`] beyond 16 million values.
+    /// As [`get`](Self::get); [`ManagerError::Overflow`] beyond a million values.
     #[doc(alias = "__imul__")]
     pub fn repeat(&self, times: usize) -> Result<(), ManagerError> {
         self.handle.ask(Op::Repeat(times as u64)).map(drop)

@@ -25,6 +25,9 @@ use std::time::Duration;
 /// How long a server may take to end when it was asked to.
 const GRACE: Duration = Duration::from_millis(500);
 
+/// How the server ended: well, or before it served, with an error of the system.
+type Served = Result<(), i32>;
+
 /// A manager, in the process that started it: Python's `Manager()`. At drop it ends, and its objects with it.
 ///
 /// Its server is a child of this process, and a daemon: it ends with this process, whichever way that does. It ignores
@@ -52,7 +55,7 @@ const GRACE: Duration = Duration::from_millis(500);
 pub struct Manager {
     objects: Objects,
     /// Until it was waited for.
-    server: Option<JoinHandle<()>>,
+    server: Option<JoinHandle<Served>>,
     owner: u32,
 }
 
@@ -134,10 +137,9 @@ impl Builder {
                 if let Some(initializer) = initializer {
                     initializer();
                 }
-                match Server::new(hall, &bell, met, limits) {
-                    Ok(mut server) => server.serve(),
-                    Err(errno) => panic!("no epoll for the manager: {errno}"),
-                }
+                let mut server = Server::new(hall, &bell, met, limits).map_err(|errno| errno as i32)?;
+                server.serve();
+                Ok(())
             })?
         };
         let pidfd = server.as_fd().try_clone_to_owned()?;
@@ -169,9 +171,11 @@ impl Manager {
         match self.objects.count() {
             Ok(_) => Ok(self),
             Err(error) => {
-                let server = self.server.take().filter(|server| server.wait_timeout(GRACE));
+                let ended = |server: &JoinHandle<_>| error.is_gone() && server.wait_timeout(GRACE);
+                let server = self.server.take_if(|server| ended(server));
                 Err(match server.map(JoinHandle::join) {
                     Some(Err(ended)) => StartError::Ended(ended),
+                    Some(Ok(Err(errno))) => StartError::System(std::io::Error::from_raw_os_error(errno)),
                     _ => StartError::Manager(error),
                 })
             }
@@ -198,7 +202,7 @@ impl Manager {
         if asked.is_err() || !server.wait_timeout(GRACE) {
             let _ = server.kill();
         }
-        Some(server.join())
+        Some(server.join().map(drop))
     }
 }
 

@@ -183,7 +183,7 @@ impl List {
             Op::Repeat(0) => ask(self, Op::Clear, effects),
             Op::Repeat(times) => {
                 // No more than would fit into a frame is made of what came through one.
-                let len = (list.len() as u64).checked_mul(times).filter(|len| *len <= 1 << 24);
+                let len = (list.len() as u64).checked_mul(times).filter(|len| *len <= 1 << 20);
                 let len = len.ok_or(Fault::Overflow)? as usize;
                 let once = list.clone();
                 while list.len() < len {

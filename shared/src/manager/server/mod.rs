@@ -6,6 +6,8 @@
 
 mod containers;
 mod gates;
+#[cfg(test)]
+mod hostile;
 mod locks;
 mod processes;
 mod queue;
@@ -50,6 +52,8 @@ const BELL: u64 = 0;
 pub(super) struct Server {
     hall: Segment<Hall>,
     meeting: IpcReceiver<Hello>,
+    /// A descriptor, of whatever, in place of which another can be had.
+    spare: Option<Doorbell>,
     sleeper: Sleeper,
     limits: Limits,
     store: Store,
@@ -79,6 +83,7 @@ impl Server {
         Ok(Server {
             hall,
             meeting,
+            spare: Some(Doorbell::new()?),
             sleeper,
             limits,
             store: Store::default(),

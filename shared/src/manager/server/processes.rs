@@ -10,16 +10,13 @@ use nix::errno::Errno;
 use std::os::fd::AsFd;
 
 impl Server {
-    /// A process says which handles it has: all, if that is its first word, else these besides.
+    /// A process says which handles it has besides those that it was given; with its first word, of which it has copies.
     pub(super) fn hold(&mut self, who: u64, handles: Vec<Id>) {
         let Some(session) = self.sessions.get_mut(&who) else { return };
-        let before = if session.known { Vec::new() } else { session.all_handles() };
-        if !session.known {
-            session.handles.clear();
-        }
         session.known = true;
+        let lent = std::mem::take(&mut session.lent);
         self.give(who, &handles);
-        self.fewer(before);
+        self.fewer(lent);
     }
 
     /// Handles for a session.
@@ -53,12 +50,16 @@ impl Server {
 
     /// A child may have copies of these handles, unless it has said what it has.
     fn lend(&mut self, child: u64, handles: &[Id]) {
-        let known = match self.sessions.get(&child) {
-            Some(session) => session.known || !session.handles.is_empty(),
-            None => Owner::in_word(child).is_none_or(|owner| self.begin_session(owner).is_err()),
-        };
-        if !known {
-            self.give(child, handles);
+        if !self.sessions.contains_key(&child) {
+            // One that has ended needs none.
+            let Some(owner) = Owner::in_word(child) else { return };
+            if self.begin_session(owner).is_err() {
+                return;
+            }
+        }
+        let Some(session) = self.sessions.get_mut(&child) else { return };
+        if !session.known {
+            session.lent.extend(handles.iter().filter(|id| self.store.one_more(**id)));
         }
     }
 

@@ -8,7 +8,9 @@ use crate::manager::desk::{CUT, Incoming, LEFT, Outgoing};
 use crate::manager::meeting::{Bell, Hello, Rung};
 use crate::manager::wire::{Answer, Break, Fault, Id, Reply};
 use crate::sys::atomic::Ordering::{Relaxed, SeqCst};
+use crate::sys::doorbell::Doorbell;
 use crate::sys::task::Owner;
+use nix::errno::Errno;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// An answer may be longer than a request by so much.
@@ -22,13 +24,16 @@ impl Server {
             return;
         }
         self.knocks = knocks;
-        // `ipc-channel` panics over what is no message of its own, or comes without its descriptors, for instance
-        // because there are none left here.
-        while let Ok(received) = catch_unwind(AssertUnwindSafe(|| self.meeting.try_recv())) {
+        loop {
+            // `ipc-channel` panics if there is no descriptor for what comes: so one is kept for that. It also panics over
+            // what is no message of its own.
+            drop(self.spare.take());
+            let received = catch_unwind(AssertUnwindSafe(|| self.meeting.try_recv()));
+            self.spare = Doorbell::new().ok();
             match received {
-                Ok(hello) => self.welcome(hello),
-                Err(ipc_channel::TryRecvError::Empty) => return,
-                Err(_) => {}
+                Ok(Ok(hello)) => self.welcome(hello),
+                Ok(Err(ipc_channel::TryRecvError::Empty)) => return,
+                Ok(Err(_)) | Err(_) => {}
             }
         }
     }
@@ -40,10 +45,17 @@ impl Server {
         };
         // If it has gone meanwhile, its end is noticed in its own time.
         let _ = bell.send(answer);
+        drop(bell);
+        if self.spare.is_none() {
+            self.spare = Doorbell::new().ok();
+        }
     }
 
     fn open_road(&mut self, who: u64, bell: &Bell) -> Result<u32, Rung> {
         let refused = |reason: &dyn ToString| Rung::Refused { reason: reason.to_string() };
+        if self.spare.is_none() {
+            return Err(refused(&Errno::EMFILE));
+        }
         let owner = Owner::in_word(who).ok_or_else(|| refused(&"no process"))?;
         let desk = *self.free.first().ok_or(Rung::Full { limit: self.limits.connections })?;
         if !self.sessions.contains_key(&who) {

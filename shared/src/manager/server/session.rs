@@ -19,8 +19,9 @@ pub(super) struct Session {
     pub(super) roads: HashSet<u32>,
     /// How many handles it has to each object.
     pub(super) handles: HashMap<Id, u64>,
-    /// It has said which handles it has. Until then these are what its parent had when it was forked.
+    /// It has said of which handles it has copies. Until then these are those that its parent had when it was forked.
     pub(super) known: bool,
+    pub(super) lent: Vec<Id>,
     /// What it may hold, or has held.
     pub(super) touched: HashSet<Id>,
 }
@@ -34,13 +35,14 @@ impl Session {
             return Err(Errno::ESRCH);
         }
         let (roads, handles, touched) = (HashSet::new(), HashMap::new(), HashSet::new());
-        Ok(Session { pidfd, owner, roads, handles, known: false, touched })
+        Ok(Session { pidfd, owner, roads, handles, known: false, lent: Vec::new(), touched })
     }
 
     /// All its handles, each as often as it has it.
     pub(super) fn all_handles(&self) -> Vec<Id> {
         let each = self.handles.iter();
-        each.flat_map(|(id, count)| std::iter::repeat_n(*id, *count as usize)).collect()
+        let each = each.flat_map(|(id, count)| std::iter::repeat_n(*id, *count as usize));
+        each.chain(self.lent.iter().copied()).collect()
     }
 }
 
