@@ -34,6 +34,7 @@ harness::main! {
         the_manager_is_killed_at_each_system_call within 600,
         the_manager_ends_with_its_owner,
         a_stopped_client_keeps_what_it_has_and_delays_nobody,
+        what_the_dead_never_heard_of_was_not_given,
     }
 }
 
@@ -114,13 +115,19 @@ impl World {
 /// A kind of request. What it is to need is there before.
 type Kind = (&'static str, fn(&World));
 
-const KINDS: [Kind; 15] = [
+const KINDS: [Kind; 18] = [
     ("get", |world| assert!(world.dict.get("n").is_ok())),
     ("add", |world| assert!(world.dict.add("n", &1).is_ok())),
     ("set", |world| assert!(world.value.set(&1).is_ok())),
     ("push", |world| world.list.push(&7).expect("an answer")),
     ("items", |world| drop(world.dict.items().expect("an answer"))),
     ("lock", |world| drop(world.lock.lock().expect("a guard"))),
+    ("lock and hold", |world| std::mem::forget(world.lock.lock().expect("a guard"))),
+    ("acquire and hold", |world| std::mem::forget(world.semaphore.acquire().expect("a permit"))),
+    ("put, get and hold", |world| {
+        world.tasks.put(7).expect("room");
+        world.tasks.get().expect("an item");
+    }),
     ("acquire", |world| drop(world.semaphore.acquire().expect("a permit"))),
     ("raise", |world| world.event.set().expect("an answer")),
     ("wait in vain", |world| drop(world.event.wait_timeout(Duration::from_millis(1)))),
@@ -512,5 +519,59 @@ fn a_stopped_client_keeps_what_it_has_and_delays_nobody() {
             let _ = child.join();
         }
         world.list.clear().expect("clears");
+    });
+}
+
+/// They sleep in their requests and are stopped there; what they wait for is given to them; then they are killed.
+fn what_the_dead_never_heard_of_was_not_given() {
+    with_world(|world, there| {
+        let permits = [0, 1].map(|_| holder(world, there, |world| world.semaphore.acquire().expect("free")));
+        let holds = holder(world, there, |world| world.lock.lock().expect("free"));
+        eventually("all is held", || there.get() == Ok(3));
+        let waits: [fn(&World); 4] = [
+            |world| drop(world.queue.get()),
+            |world| drop(world.tasks.get_lease()),
+            |world| drop(world.lock.lock()),
+            |world| drop(world.semaphore.acquire()),
+        ];
+        let waiting = waits.map(|waits| {
+            let (world, there) = (world.clone(), there.clone());
+            process::spawn(move || {
+                there.add(&1).expect("adds");
+                waits(&world);
+                there.add(&100).expect("adds");
+            })
+        });
+        eventually("all have come", || there.get() == Ok(7));
+        for child in &waiting {
+            eventually("it sleeps", || harness::tools::state(child.process().id()) == Some('S'));
+        }
+        thread::sleep(Duration::from_millis(20));
+        for child in &waiting {
+            kill(pid_of(child), Signal::SIGSTOP).expect("stops");
+            eventually("it has stopped", || harness::tools::state(child.process().id()) == Some('T'));
+        }
+        world.queue.put(7).expect("room");
+        world.tasks.put(7).expect("room");
+        for child in permits.into_iter().chain([holds]) {
+            child.kill().expect("is killed");
+            assert!(child.join().is_err());
+        }
+        // The dead holder's poison is not the matter here.
+        eventually("all was given", || {
+            world.lock.clear_poison().is_ok()
+                && world.queue.is_empty() == Ok(true)
+                && world.semaphore.available() == Ok(1)
+        });
+        for child in waiting {
+            child.kill().expect("is killed");
+            assert!(child.join().is_err());
+        }
+        assert_eq!((there.get(), world.queue.get_timeout(LONG)), (Ok(7), Ok(Some(7))));
+        let lease = world.tasks.get_lease().expect("an item");
+        assert_eq!((*lease, lease.delivery()), (7, 1), "it was never had");
+        lease.done().expect("done");
+        assert!(world.lock.lock_timeout(LONG).expect("no poison, for nobody had it").is_some());
+        eventually("both permits are back", || world.semaphore.available() == Ok(2));
     });
 }
