@@ -220,6 +220,14 @@ pub(crate) mod clock {
     }
 }
 
+pub(crate) mod signal {
+    //! Nobody answers any.
+
+    pub(crate) fn is_any_caught() -> bool {
+        false
+    }
+}
+
 pub(crate) mod futex {
     //! Sleepers, each on its word.
 
@@ -259,6 +267,16 @@ pub(crate) mod futex {
 
     pub(crate) fn wake(word: &AtomicU64, count: i32) -> u32 {
         step();
+        wake_now(word, count)
+    }
+
+    /// One step.
+    pub(crate) fn set_and_wake_all(word: &AtomicU64, bits: u32) {
+        word.fetch_or(bits.into(), Ordering::SeqCst);
+        wake_now(word, i32::MAX);
+    }
+
+    fn wake_now(word: &AtomicU64, count: i32) -> u32 {
         let mut kernel = kernel();
         let mut woken = 0;
         while woken < count as u32 {
