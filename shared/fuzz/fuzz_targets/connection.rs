@@ -89,7 +89,7 @@ fuzz_target!(|steps: Vec<Step>| {
             (Step::Poll, _) => drop(receiver.poll(Duration::ZERO)),
             (Step::LetGo, _) => sender = None,
             (Step::Header(behind, number), _) => {
-                let place = BYTES + (at(HEAD) as usize + usize::from(behind) * 8) % ROOM / 8 * 8;
+                let place = BYTES + (at(HEAD) as usize % ROOM + usize::from(behind) * 8) % ROOM / 8 * 8;
                 overwrite(start + place, number.of(at(place)));
             }
             (Step::Word(which, number), _) => {
