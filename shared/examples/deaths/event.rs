@@ -4,7 +4,7 @@
 //! the event is set, or was while they slept, all who sleep are let go within the promised time; if not, none
 //! is, until the next `set` lets all go. Afterwards set, clear and wait do what they always do.
 
-use crate::scene::{Death, Outcome, Part, Row, SHORT, Scene, Wrong, law};
+use crate::scene::{Death, Outcome, Part, Row, Scene, Wrong, law};
 use crate::survivor::{PROMISED, Survivor};
 use crate::victim::Victim;
 use shared::sync::Event;
@@ -98,7 +98,7 @@ impl Scene for Events {
         let event = self.event.clone();
         Victim::new(move |marks| {
             let warm = Event::new();
-            assert!(!warm.wait_timeout(SHORT));
+            assert!(!warm.wait_timeout(Duration::from_millis(1)));
             warm.set();
             warm.wait();
             warm.clear();
