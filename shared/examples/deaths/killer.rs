@@ -13,26 +13,30 @@ use std::time::{Duration, Instant};
 pub(crate) enum Extent {
     /// Each.
     All,
-    /// Turns of a loop left out, and of the rest at most so many, evenly strided.
-    AtMost(usize),
+    /// Turns of a loop left out, and of the rest about so many: those behind an atomic instruction, where something
+    /// has just become true for all, and others, evenly strided.
+    About(usize),
     /// The first one, so often.
     First(usize),
 }
 
 impl Extent {
     /// Boundaries of the path at which nobody has died yet, some having been met in this row.
-    fn choose(self, path: &Path, met: &HashSet<Place>) -> Vec<usize> {
+    fn choose(self, path: &Path, met: &HashSet<Place>, code: &Code) -> Vec<usize> {
         let mut all = path.boundaries();
         if let Extent::First(times) = self {
             return vec![all[0]; times];
         }
         all.retain(|&boundary| !met.contains(&path.place(boundary)));
-        if let Extent::AtMost(limit) = self {
+        if let Extent::About(limit) = self {
             let last = path.last();
             all.retain(|&boundary| boundary == last || !path.is_repeat(boundary));
-            let wanted = limit.saturating_sub(met.len()).max(1);
-            let stride = all.len().div_ceil(wanted).max(1);
-            all = all.into_iter().rev().step_by(stride).collect();
+            let is_vital = |&boundary: &usize| path.before(boundary).is_some_and(|at| code.is_atomic(at));
+            let (vital, others): (Vec<_>, Vec<_>) = all.into_iter().partition(is_vital);
+            let wanted = limit.saturating_sub(met.len() + vital.len()).max(1);
+            let stride = others.len().div_ceil(wanted).max(1);
+            all = vital;
+            all.extend(others.into_iter().rev().step_by(stride));
         }
         all
     }
@@ -97,7 +101,7 @@ pub(crate) fn run(row: &Row, extent: Extent, code: &mut Code) -> Tally {
     let (mut met, mut wanted) = (HashSet::new(), 1_u64);
     for _ in 0..PATHS {
         let Some(path) = killer.find_path() else { break };
-        let chosen = extent.choose(&path, &met);
+        let chosen = extent.choose(&path, &met, killer.code);
         wanted = wanted.max(chosen.len() as u64);
         let mut astray = 0;
         for boundary in chosen {

@@ -83,7 +83,7 @@ mod table {
             match (row.first_only, self.full) {
                 (true, full) => Extent::First(if full { 1000 } else { 50 }),
                 (false, true) => Extent::All,
-                (false, false) => Extent::AtMost(if row.slow { QUICK_IF_SLOW } else { QUICK }),
+                (false, false) => Extent::About(if row.slow { QUICK_IF_SLOW } else { QUICK }),
             }
         }
     }

@@ -13,7 +13,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use shared::memory::Shared;
 use shared::process::{Builder, JoinHandle};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
@@ -75,6 +75,11 @@ impl Path {
         (self.addresses[boundary], self.repeats[boundary])
     }
 
+    /// The instruction before the boundary.
+    pub(crate) fn before(&self, boundary: usize) -> Option<u64> {
+        self.addresses[..boundary].last().copied()
+    }
+
     /// The instruction before which it ends.
     pub(crate) fn end(&self) -> u64 {
         self.addresses[self.last()]
@@ -89,24 +94,41 @@ impl Path {
 /// What is known of the program's code: which instruction follows upon which that neither branches nor calls the
 /// system. A single step is dear, where the machine is a virtual one ten times as dear as a breakpoint.
 #[derive(Debug, Default)]
-pub(crate) struct Code(HashMap<u64, u64>);
+pub(crate) struct Code {
+    straight: HashMap<u64, u64>,
+    atomic: HashSet<u64>,
+}
 
 impl Code {
     fn straight_on(&self, at: u64) -> Option<u64> {
-        self.0.get(&at).copied()
+        self.straight.get(&at).copied()
+    }
+
+    /// Whether the instruction changes a word that others read meanwhile: `lock` before it, or `xchg`.
+    pub(crate) fn is_atomic(&self, at: u64) -> bool {
+        self.atomic.contains(&at)
     }
 
     fn learn(&mut self, at: u64, next: u64, code: impl FnOnce() -> Option<i64>) {
-        if next != at && code().is_some_and(|code| !Code::may_leave(&code.to_le_bytes())) {
-            self.0.insert(at, next);
+        let Some(code) = code().map(i64::to_le_bytes) else { return };
+        if next != at && !Code::may_leave(&code) {
+            self.straight.insert(at, next);
         }
+        let (prefixes, operation) = Code::parts(&code);
+        if prefixes.contains(&0xf0) || matches!(operation, [0x86 | 0x87, ..]) {
+            self.atomic.insert(at);
+        }
+    }
+
+    /// An instruction's prefixes, and what comes behind them.
+    fn parts(code: &[u8]) -> (&[u8], &[u8]) {
+        let is_prefix = |byte: &&u8| matches!(byte, 0x26 | 0x2e | 0x36 | 0x3e | 0x40..=0x4f | 0x64..=0x67 | 0xf0 | 0xf2 | 0xf3);
+        code.split_at(code.iter().take_while(is_prefix).count())
     }
 
     /// Whether the instruction may go elsewhere than to the next.
     fn may_leave(code: &[u8]) -> bool {
-        let is_prefix = |byte: &u8| matches!(byte, 0x26 | 0x2e | 0x36 | 0x3e | 0x40..=0x4f | 0x64..=0x67 | 0xf0 | 0xf2 | 0xf3);
-        let operation = &code[code.iter().take_while(|byte| is_prefix(byte)).count()..];
-        match operation {
+        match Code::parts(code).1 {
             [0x0f, second, ..] => matches!(second, 0x05 | 0x0b | 0x34 | 0x80..=0x8f),
             [first, ..] => {
                 matches!(first, 0x70..=0x7f | 0xc2 | 0xc3 | 0xcc..=0xcf | 0xe0..=0xe3 | 0xe8..=0xeb | 0xf4 | 0xff)
