@@ -5,7 +5,7 @@
 mod cast;
 mod harness;
 
-use cast::{BOUND, kill, owner_of};
+use cast::{BOUND, kill, kill_every_other, owner_of};
 use harness::tools::{eventually, sleep_for_ever, state};
 use nix::sys::signal::{self, Signal};
 use shared::memory::Shared;
@@ -265,18 +265,10 @@ fn a_dead_waiter_is_not_missed() {
         });
         eventually("it has the lock", || held.load(SeqCst));
         let waiters: Vec<_> = (0..6).map(|_| s.spawn(|| *lock.lock().unwrap() += 1)).collect();
-        for waiter in &waiters {
-            eventually("it waits asleep", || state(waiter.process().id()) == Some('S'));
-        }
-        let (dead, living): (Vec<_>, Vec<_>) =
-            waiters.into_iter().enumerate().partition(|(place, _)| place % 2 == 0);
-        for (_, waiter) in dead {
-            waiter.kill().unwrap();
-            assert!(waiter.join().is_err());
-        }
+        let living = kill_every_other(waiters);
         let start = Instant::now();
         go.store(true, SeqCst);
-        living.into_iter().for_each(|(_, waiter)| waiter.join().unwrap());
+        living.into_iter().for_each(|waiter| waiter.join().unwrap());
         assert!(start.elapsed() < BOUND, "{:?}", start.elapsed());
     });
     assert_eq!(*lock.lock().unwrap(), 3, "and it is not poisoned");

@@ -5,7 +5,7 @@
 mod cast;
 mod harness;
 
-use cast::{BOUND, holder_of, kill, take_all};
+use cast::{BOUND, holder_of, kill, kill_every_other, take_all};
 use harness::tools::{eventually, is_gone, sleep_for_ever, state};
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
@@ -179,18 +179,10 @@ fn a_dead_waiter_is_not_missed() {
     let semaphore = Semaphore::new(0);
     process::scope(|s| {
         let waiters: Vec<_> = (0..6).map(|_| s.spawn(|| semaphore.acquire().forget())).collect();
-        for waiter in &waiters {
-            eventually("it waits asleep", || state(waiter.process().id()) == Some('S'));
-        }
-        let (dead, living): (Vec<_>, Vec<_>) =
-            waiters.into_iter().enumerate().partition(|(place, _)| place % 2 == 0);
-        for (_, waiter) in dead {
-            waiter.kill().unwrap();
-            assert!(waiter.join().is_err());
-        }
+        let living = kill_every_other(waiters);
         let start = Instant::now();
         semaphore.release(3).unwrap();
-        living.into_iter().for_each(|(_, waiter)| waiter.join().unwrap());
+        living.into_iter().for_each(|waiter| waiter.join().unwrap());
         assert!(start.elapsed() < BOUND, "{:?}", start.elapsed());
     });
     assert_eq!(semaphore.available(), 0);

@@ -4,7 +4,7 @@
 
 pub(crate) mod waiters;
 
-use crate::harness::tools::{eventually, sleep_for_ever};
+use crate::harness::tools::{eventually, sleep_for_ever, state};
 use shared::channel::Message;
 use shared::memory::Shared;
 use shared::process::signal::{self, Signal};
@@ -24,6 +24,22 @@ pub(crate) fn kill<T: Message>(child: JoinHandle<T>) -> u32 {
     child.kill().unwrap();
     assert_eq!(child.join().err().and_then(|ended| ended.exit_code()), Some(-9));
     pid
+}
+
+/// Kills the first of those who wait, the third and so on, when all are asleep. The others are returned.
+pub(crate) fn kill_every_other<T: Message>(waiters: Vec<JoinHandle<T>>) -> Vec<JoinHandle<T>> {
+    for waiter in &waiters {
+        eventually("it waits asleep", || state(waiter.process().id()) == Some('S'));
+    }
+    let mut living = Vec::new();
+    for (n, waiter) in waiters.into_iter().enumerate() {
+        if n % 2 == 0 {
+            kill(waiter);
+        } else {
+            living.push(waiter);
+        }
+    }
+    living
 }
 
 /// Runs `f` while a child holds the locks that `hold` takes.
