@@ -36,7 +36,10 @@ use crate::process::signal::{self, Disposition, Signal};
 use crate::sys::clock::{self, Deadline};
 use crate::sys::pidfd;
 use clap::Parser;
+use nix::errno::Errno;
+use std::io;
 use std::os::fd::AsFd;
+use std::sync::Once;
 use std::time::Duration;
 
 /// The options that every example takes.
@@ -122,13 +125,19 @@ fn look_round_before_panics() {
         match panic.payload_as_str().filter(|why| outcome::is_of_output(why)) {
             None => told_by_program(panic),
             Some(_) if process::parent().is_some() => {}
-            Some(why) => {
-                eprintln!("Error: {why}");
-                process::kill_all();
-                process::exit(1)
-            }
+            // The signal may have found another thread, which is still about to answer it.
+            Some(why) if why.ends_with(&io::Error::from(Errno::EPIPE).to_string()) => end_by(Signal::SIGPIPE),
+            Some(why) => end_for_want_of_output(why),
         }
     }));
+}
+
+/// One line, however many threads have something to print.
+fn end_for_want_of_output(why: &str) -> ! {
+    static TOLD: Once = Once::new();
+    TOLD.call_once(|| eprintln!("Error: {why}"));
+    process::kill_all();
+    process::exit(1)
 }
 
 fn end_by(signal: Signal) -> ! {
