@@ -2,6 +2,7 @@
 
 use crate::sys::task::{self, Owner};
 use crate::sys::{Behaviour, set_behaviour};
+use loom::thread::JoinHandle;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -38,8 +39,27 @@ pub(crate) fn each_death(least: u32, mut check: impl FnMut(u32) -> u32) {
     assert!(steps >= least as usize, "all its steps were {steps}");
 }
 
-/// All of the cast live, one thread each; the first ones die before these steps of theirs, if they get so far, and
-/// `dies` is told before anybody can know. `meanwhile` comes from outside.
+/// All of the cast begin to live, one thread each; the first ones die before these steps of theirs, if they get so far,
+/// and `dies` is told before anybody can know.
+pub(crate) fn begin<Scene: 'static>(
+    scene: &Rc<Scene>,
+    cast: &[fn(&Scene, Owner)],
+    deaths: &[Option<u32>],
+    dies: fn(&Scene, Owner),
+) -> Vec<JoinHandle<()>> {
+    let begin = |(n, &role): (usize, &fn(&Scene, Owner))| {
+        let (scene, me, steps) = (Rc::clone(scene), owner(n), deaths.get(n).copied().flatten());
+        loom::thread::spawn(move || task::live(me, steps, || role(&scene, me), || dies(&scene, me)))
+    };
+    cast.iter().enumerate().map(begin).collect()
+}
+
+/// Waits for the end of these.
+pub(crate) fn end(living: impl IntoIterator<Item = JoinHandle<()>>) {
+    living.into_iter().for_each(|one| one.join().expect("nobody fails"));
+}
+
+/// All of the cast live. `meanwhile` comes from outside.
 pub(crate) fn play<Scene: 'static>(
     scene: &Rc<Scene>,
     cast: &[fn(&Scene, Owner)],
@@ -47,13 +67,7 @@ pub(crate) fn play<Scene: 'static>(
     dies: fn(&Scene, Owner),
     meanwhile: fn(),
 ) {
-    let begin = |(n, &role): (usize, &fn(&Scene, Owner))| {
-        let (scene, me, steps) = (Rc::clone(scene), owner(n), deaths.get(n).copied().flatten());
-        loom::thread::spawn(move || task::live(me, steps, || role(&scene, me), || dies(&scene, me)))
-    };
-    let living: Vec<_> = cast.iter().enumerate().map(begin).collect();
+    let living = begin(scene, cast, deaths, dies);
     meanwhile();
-    for one in living {
-        one.join().expect("nobody fails");
-    }
+    end(living);
 }
