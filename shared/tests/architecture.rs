@@ -34,7 +34,8 @@ const UNSAFE: [(&str, &str); 20] = [
 
 const LONGEST: usize = 400;
 
-/// A source file: its path below `src`, and its text.
+/// A source file: its path below `src`, or from `tests` on, and its text.
+#[derive(Clone)]
 struct Source {
     path: String,
     text: String,
@@ -76,12 +77,20 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 fn sources() -> Vec<Source> {
-    let src = root().join("src");
+    below("src", &root().join("src"))
+}
+
+fn tests_too() -> Vec<Source> {
+    [sources(), below("tests", &root())].concat()
+}
+
+/// All of a folder of the crate, their paths as seen `from` there.
+fn below(folder: &str, from: &Path) -> Vec<Source> {
     let read = |path: PathBuf| Source {
-        path: path.strip_prefix(&src).expect("below").to_str().expect("UTF-8").to_owned(),
+        path: path.strip_prefix(from).expect("below").to_str().expect("UTF-8").to_owned(),
         text: fs::read_to_string(&path).expect("UTF-8"),
     };
-    files(&src).into_iter().map(read).collect()
+    files(&root().join(folder)).into_iter().map(read).collect()
 }
 
 /// Fails with everything that is wrong, not only with the first.
@@ -193,7 +202,7 @@ fn explained(lines: &[&str], place: usize) -> bool {
 #[test]
 fn every_file_begins_with_what_it_is_for_and_is_short() {
     let mut wrong = Vec::new();
-    for source in sources() {
+    for source in tests_too() {
         let lines = source.text.lines().count();
         if !source.text.starts_with("//! ") {
             wrong.push(format!("{} does not begin with //!", source.path));
@@ -210,11 +219,7 @@ fn nothing_is_left_half_done() {
     let mut wrong = Vec::new();
     let marks = [("#[", "ignore"), ("todo", "!"), ("unimplemented", "!"), ("dbg", "!")]
         .map(|(a, b)| a.to_owned() + b);
-    let tests = files(&root().join("tests")).into_iter().map(|path| Source {
-        path: path.strip_prefix(root()).expect("below").display().to_string(),
-        text: fs::read_to_string(&path).expect("UTF-8"),
-    });
-    for source in sources().into_iter().chain(tests) {
+    for source in tests_too() {
         for (number, code) in source.code() {
             if marks.iter().any(|mark| code.contains(mark)) {
                 wrong.push(format!("{}:{number}: {}", source.path, code.trim()));

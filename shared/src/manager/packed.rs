@@ -8,7 +8,7 @@ use super::client::Family;
 use super::error::ManagerError;
 use super::handle::Handle;
 use super::wire::{Bytes, Id, Packed};
-use crate::channel::{Message, MessageError, message};
+use crate::channel::{Message, message};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -56,10 +56,8 @@ pub(super) fn pack<T: Serialize + ?Sized>(family: &Family, value: &T) -> Result<
 
 /// The bytes of a key, in which handles are but numbers.
 pub(super) fn key<Q: Serialize + ?Sized>(key: &Q) -> Result<Bytes, ManagerError> {
-    let bytes = rmp_serde::to_vec_named(key).map_err(|error| MessageError::Encode {
-        type_name: std::any::type_name::<Q>(),
-        reason: error.to_string(),
-    })?;
+    let mut bytes = Vec::new();
+    message::encode(key, &mut bytes)?;
     Ok(Bytes::from(&bytes[..]))
 }
 

@@ -4,6 +4,7 @@ use super::desk::{ASLEEP, AWAKE, CUT, Desk, Hall, Incoming, LEFT, Outgoing, Wron
 use super::error::ManagerError;
 use super::meeting::{Ears, Heard};
 use super::wire::{Answer, Op, Request};
+use crate::channel::message;
 use crate::memory::segment::Segment;
 use crate::memory::stream::Corrupt;
 use crate::sync::{Slice, Spin};
@@ -62,7 +63,7 @@ impl Road {
         let (begin, end) = (tail(&self.desk().requests), self.outgoing.len());
         let answered = self.send().and_then(|()| self.receive());
         answered.map_err(|why| self.failed(why, begin, end, request))?;
-        let decoded = rmp_serde::from_slice(self.incoming.frame());
+        let decoded = message::decode(self.incoming.frame());
         self.incoming.clear();
         // The server is of this very program; only a stranger's bytes cannot be read.
         decoded.map_err(|_| ManagerError::Unknown)
@@ -77,8 +78,8 @@ impl Road {
 
     /// Turns a request into bytes.
     fn write(&mut self, request: &Request) -> Result<(), ManagerError> {
-        let written = self.outgoing.fill(|bytes| rmp_serde::encode::write(bytes, request));
-        let len = written.map_err(|_| ManagerError::NoConnection("no memory".to_owned()))? as u64;
+        let written = self.outgoing.fill(|bytes| message::encode(request, bytes));
+        let len = written? as u64;
         if len > self.longest {
             self.outgoing.clear();
             return Err(ManagerError::TooLong { len, limit: self.longest });

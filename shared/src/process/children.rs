@@ -6,6 +6,7 @@ use super::report::{Report, Said};
 use crate::channel::Message;
 use crate::sys::clock::{self, Deadline};
 use crate::sys::pidfd::{self, Status};
+use crate::sys::signal;
 use crate::sys::task::Owner;
 use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
@@ -44,7 +45,7 @@ impl Child {
     pub(super) fn wait(&self, deadline: Deadline) -> Option<Status> {
         loop {
             if self.collected().is_none() {
-                pidfd::wait(self.pidfd.as_fd(), deadline);
+                self.await_end(deadline);
             }
             let status = self.collect();
             if status.is_some() || deadline.has_passed() {
@@ -52,6 +53,15 @@ impl Child {
             }
             // It has ended, but may not be collected yet: a debugger that follows it comes first.
             clock::sleep_until(Deadline::after(Duration::from_millis(1)));
+        }
+    }
+
+    fn await_end(&self, deadline: Deadline) {
+        if deadline != Deadline::NEVER || signal::is_any_caught() {
+            pidfd::wait(self.pidfd.as_fd(), deadline);
+        } else if let Some(status) = pidfd::await_end(self.pidfd.as_fd()) {
+            // Nothing else to look after, so one call does it all.
+            *lock(&self.status) = Some(status);
         }
     }
 

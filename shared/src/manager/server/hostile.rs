@@ -4,6 +4,7 @@
 //! The server runs here, on the thread of the test, which is its clients as well.
 
 use super::{Limits, Server};
+use crate::channel::message;
 use crate::manager::desk::{CUT, Hall, Incoming, LEFT, Outgoing};
 use crate::manager::meeting::{self, Hello, Rung};
 use crate::manager::wire::{Answer, Bytes, Fault, Kind, Op, Packed, Place, Poison, Reply, Request};
@@ -16,6 +17,12 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::io::Write;
 use std::sync::Arc;
+
+fn bytes_of(value: &impl serde::Serialize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    message::encode(value, &mut bytes).expect("encodes");
+    bytes
+}
 
 struct World {
     server: Server,
@@ -64,7 +71,7 @@ impl World {
         }
         while !desk.answers.is_empty() {
             if incoming.read(&desk.answers, u64::MAX).expect("in order") {
-                return Some(rmp_serde::from_slice(incoming.frame()).expect("an answer"));
+                return Some(message::decode(incoming.frame()).expect("an answer"));
             }
             self.server.serve_desk(client.desk);
         }
@@ -72,7 +79,7 @@ impl World {
     }
 
     fn ask(&mut self, client: &Client, request: &Request) -> Option<Answer> {
-        self.send(client, &rmp_serde::to_vec(request).expect("encodes"))
+        self.send(client, &bytes_of(request))
     }
 
     fn is_cut(&self, client: &Client) -> bool {
@@ -86,7 +93,7 @@ impl World {
 }
 
 fn packed(number: u64) -> Packed {
-    Packed { bytes: Bytes::from(&rmp_serde::to_vec(&number).expect("encodes")[..]), handles: vec![1] }
+    Packed { bytes: Bytes::from(&bytes_of(&number)[..]), handles: vec![1] }
 }
 
 /// One of each, nearly.
@@ -134,7 +141,7 @@ fn requests() -> Vec<Request> {
 }
 
 fn ops_of(id: u64, ops: &[Op]) -> Vec<Request> {
-    let copy = |op: &Op| rmp_serde::from_slice(&rmp_serde::to_vec(op).expect("encodes")).expect("decodes");
+    let copy = |op: &Op| message::decode(&bytes_of(op)).expect("decodes");
     ops.iter().map(|op| Request::Ask(id, copy(op))).collect()
 }
 
@@ -167,8 +174,7 @@ fn requests_that_are_none_cost_their_client_its_connection_and_nobody_else_anyth
     (0..30).for_each(|_| make_one_of_each(&mut world, &bad));
     let made = world.ask(&good, &Request::Make(Kind::Value(packed(0))));
     let Some(Ok(Reply::Made(mine))) = made else { panic!("{made:?}") };
-    let valid: Vec<_> =
-        requests().iter().map(|request| rmp_serde::to_vec(request).expect("encodes")).collect();
+    let valid: Vec<_> = requests().iter().map(bytes_of).collect();
     let (mut cut, mut sums) = (0, 0);
     for turn in 0..8_000_usize {
         let mut bytes = valid[turn % valid.len()].clone();
@@ -221,7 +227,7 @@ fn a_length_beyond_the_limit_is_refused_before_a_byte_of_it_is_taken() {
 fn half_a_request_is_none() {
     let mut world = World::new();
     let client = world.client();
-    let whole = rmp_serde::to_vec(&Request::Make(Kind::List(vec![packed(1); 100]))).expect("encodes");
+    let whole = bytes_of(&Request::Make(Kind::List(vec![packed(1); 100])));
     let desk = client.desk;
     let hall = world.hall.clone();
     let mut outgoing = Outgoing::default();
@@ -250,7 +256,7 @@ fn answers_that_are_none_are_errors() {
         Ok(Reply::Made(1)),
         Err(Fault::TooLong { len: 1, limit: 2 }),
     ];
-    let valid = answers.map(|answer| rmp_serde::to_vec(&answer).expect("encodes"));
+    let valid = answers.map(|answer| bytes_of(&answer));
     let mut refused = 0;
     for turn in 0..100_000_usize {
         let mut bytes = valid[turn % valid.len()].clone();
@@ -262,7 +268,7 @@ fn answers_that_are_none_are_errors() {
             }
             _ => bytes = (0..random.random_range(0..60)).map(|_| random.random()).collect(),
         }
-        refused += usize::from(rmp_serde::from_slice::<Answer>(&bytes).is_err());
+        refused += usize::from(message::decode::<Answer>(&bytes).is_err());
     }
     assert!(refused > 50_000, "{refused} were refused");
 }

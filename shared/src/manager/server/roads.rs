@@ -4,6 +4,7 @@ use super::Server;
 use super::processes::handles_of;
 use super::session::{Given, Road};
 use super::store::{Effects, Thing};
+use crate::channel::message;
 use crate::manager::desk::{CUT, Incoming, LEFT, Outgoing};
 use crate::manager::meeting::{Bell, Hello, Rung};
 use crate::manager::wire::{Answer, Break, Fault, Id, Reply};
@@ -112,7 +113,7 @@ impl Server {
             }
             // Whoever asks again has read the last answer.
             road.given = None;
-            let request = rmp_serde::from_slice(road.incoming.frame());
+            let request = message::decode(road.incoming.frame());
             road.incoming.clear();
             match request {
                 Ok(request) => self.handle(number, request),
@@ -142,7 +143,7 @@ impl Server {
         let limit = self.limits.frame.saturating_add(BESIDE);
         let Some(Some(road)) = self.roads.get_mut(number as usize) else { return };
         let mut handles = handles_of(&answer);
-        let mut fill = |answer: &Answer| road.outgoing.fill(|to| rmp_serde::encode::write(to, answer));
+        let mut fill = |answer: &Answer| road.outgoing.fill(|to| message::encode(answer, to));
         let len = fill(&answer).map_or(u64::MAX, |len| len as u64);
         if len > limit {
             handles.clear();

@@ -2,24 +2,24 @@
 //!
 //! A value is MessagePack. What is read here is a number, a text, or the head of a list; all else stays as it came.
 
+use crate::channel::message;
 use crate::manager::wire::{Bytes, Fault, Packed};
 use serde_json::{Number, Value};
 use std::cmp::Ordering;
 
 /// Their sum, as a number that holds it.
 pub(super) fn add(a: &Packed, b: &Packed) -> Result<Packed, Fault> {
-    let number =
-        |packed: &Packed| rmp_serde::from_slice::<Number>(&packed.bytes.0).or(Err(Fault::NotANumber));
+    let number = |packed: &Packed| message::decode::<Number>(&packed.bytes.0).or(Err(Fault::NotANumber));
     let (a, b) = (number(a)?, number(b)?);
     let mut bytes = Vec::new();
     let encoded = match (a.as_i128(), b.as_i128()) {
         (Some(a), Some(b)) => match a.checked_add(b) {
-            Some(sum) if i64::try_from(sum).is_ok() => rmp_serde::encode::write(&mut bytes, &(sum as i64)),
-            Some(sum) if u64::try_from(sum).is_ok() => rmp_serde::encode::write(&mut bytes, &(sum as u64)),
+            Some(sum) if i64::try_from(sum).is_ok() => message::encode(&(sum as i64), &mut bytes),
+            Some(sum) if u64::try_from(sum).is_ok() => message::encode(&(sum as u64), &mut bytes),
             _ => return Err(Fault::Overflow),
         },
         _ => match (a.as_f64(), b.as_f64()) {
-            (Some(a), Some(b)) => rmp_serde::encode::write(&mut bytes, &(a + b)),
+            (Some(a), Some(b)) => message::encode(&(a + b), &mut bytes),
             _ => return Err(Fault::NotANumber),
         },
     };
@@ -66,7 +66,7 @@ fn head(len: u32) -> Vec<u8> {
 pub(super) fn sort(items: &mut Vec<Packed>) -> Result<(), Fault> {
     let mut keyed = Vec::new();
     for item in &*items {
-        let key = rmp_serde::from_slice::<Value>(&item.bytes.0).map_err(|_| Fault::NoOrder)?;
+        let key = message::decode::<Value>(&item.bytes.0).map_err(|_| Fault::NoOrder)?;
         match (&key, keyed.first().map(|(first, _)| first)) {
             (Value::Number(_), None | Some(Value::Number(_))) => {}
             (Value::String(_), None | Some(Value::String(_))) => {}
@@ -93,16 +93,18 @@ fn order(a: &Value, b: &Value) -> Ordering {
 #[cfg(test)]
 mod tests {
     use super::{add, append, sort};
+    use crate::channel::message;
     use crate::manager::wire::{Bytes, Fault, Packed};
     use serde_json::{Value, json};
 
     fn packed(value: &Value) -> Packed {
-        let bytes = rmp_serde::to_vec_named(value).expect("encodes");
+        let mut bytes = Vec::new();
+        message::encode(value, &mut bytes).expect("encodes");
         Packed { bytes: Bytes::from(&bytes[..]), handles: Vec::new() }
     }
 
     fn value(packed: &Packed) -> Value {
-        rmp_serde::from_slice(&packed.bytes.0).expect("decodes")
+        message::decode(&packed.bytes.0).expect("decodes")
     }
 
     #[test]
