@@ -173,3 +173,12 @@ mod connection {
     #[path = "../../../tests/model/connection.rs"]
     mod laws;
 }
+
+/// How a manager's server is called, and its clients are woken.
+#[path = "../src/manager"]
+mod manager {
+    mod calls;
+
+    #[path = "../../tests/model/manager.rs"]
+    mod laws;
+}

@@ -138,7 +138,7 @@ impl Family {
         drop(own);
         let knock = || {
             self.hall.knocks.0.fetch_add(1, SeqCst);
-            if self.hall.is_server_asleep() {
+            if self.hall.calls.is_asleep() {
                 self.bell.ring();
             }
         };

@@ -1,50 +1,23 @@
-//! Where a client and the server leave bytes for one another, and how either is woken.
+//! Where a client and the server leave bytes for one another.
 //!
 //! The hall is one piece of shared memory, made before the server and before all clients. In it is a desk for each
 //! connection: two streams, of requests and of answers. A frame is its length and its bytes; one longer than the
-//! stream goes through it piece by piece, as room is made.
-//!
-//! # The words
-//!
-//! ```text
-//! Hall::waiting   a bit for each desk: there may be something to read, or room, which the server has not seen yet
-//! Hall::asleep    1 = the server sleeps, or is about to
-//! Desk::client    AWAKE ─▶ ASLEEP ─▶ RUNG ─▶ AWAKE
-//! Desk::end       0 = open, LEFT = the client has gone from it, CUT = the server has closed it
-//! ```
-//!
-//! # The transitions
-//!
-//! ```text
-//! call     bit 0 => 1                 by the client, after it has written or read; then it looks whether the server
-//!                                     is asleep, and rings
-//! hear     bits => 0                  by the server; then it looks at those desks
-//! lie down AWAKE => ASLEEP            by the client; then it looks once more, and sleeps
-//! ring     ASLEEP => RUNG             CAS, by the server, which then sends one ring
-//! rise     ASLEEP or RUNG => AWAKE    by the client, which has then received that ring
-//! ```
+//! stream goes through it piece by piece, as room is made. How they call one another is told in `calls.rs`.
 //!
 //! # Why it is right
 //!
-//! *Nobody sleeps through a change.* Each side changes and then looks for the sleeper; each sleeper announces himself
-//! and then looks for the change; and all four steps are in one order (`SeqCst`). So one of the two sees the other.
-//!
-//! *At most one ring is under way to a client*, so that to ring never blocks the server: another one takes ASLEEP, which
-//! only a client writes that has received the last.
-//!
-//! *Whoever dies* leaves whole frames or a beginning of one. A frame counts when its last byte was published, by one
-//! store; the server looks at the desk of a dead client once more, and what is only a beginning is forgotten.
+//! A frame counts when its last byte was published, by one store. Whoever dies leaves whole frames and perhaps a beginning
+//! of one; the server looks at the desk of a dead client once more, and what is only a beginning is forgotten. A
+//! desk is somebody else's only when its client has said that it has left it, or has ended.
 //!
 //! *Nothing here is believed*: the streams check their counters, a length is compared with what is allowed before a
 //! byte of it is taken, and no room is made for what is only announced.
 #![allow(unsafe_code)]
 
+use super::calls::{Calls, Nap};
 use crate::memory::segment::Segment;
 use crate::memory::stream::{Corrupt, GRAIN, Line, Span, Stream};
-use crate::sys::atomic::{
-    AtomicU32, AtomicU64,
-    Ordering::{Relaxed, SeqCst},
-};
+use crate::sys::atomic::{AtomicU32, AtomicU64};
 use crate::sys::map::Mapping;
 use nix::errno::Errno;
 
@@ -53,10 +26,7 @@ pub(super) const DESKS: usize = 1024;
 /// Bytes under way in each direction.
 const ROOM: usize = 1 << 15;
 
-pub(super) const AWAKE: u32 = 0;
-pub(super) const ASLEEP: u32 = 1;
-pub(super) const RUNG: u32 = 2;
-
+/// What [`Desk::end`] says: the client has left; the server has cut the connection.
 pub(super) const LEFT: u32 = 1;
 pub(super) const CUT: u32 = 2;
 
@@ -64,8 +34,7 @@ pub(super) const CUT: u32 = 2;
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Hall {
-    waiting: Line<[AtomicU64; DESKS / 64]>,
-    asleep: Line<AtomicU32>,
+    pub(super) calls: Calls<{ DESKS / 64 }>,
     /// How many clients have come to the meeting.
     pub(super) knocks: Line<AtomicU64>,
     desks: [Desk; DESKS],
@@ -76,7 +45,8 @@ pub(super) struct Hall {
 pub(super) struct Desk {
     pub(super) requests: Stream<ROOM>,
     pub(super) answers: Stream<ROOM>,
-    pub(super) client: Line<AtomicU32>,
+    pub(super) client: Line<Nap>,
+    /// Not 0: this connection is over.
     pub(super) end: Line<AtomicU32>,
 }
 
@@ -91,47 +61,6 @@ impl Hall {
     /// The desk of this number, which may be anything.
     pub(super) fn desk(&self, number: u32) -> &Desk {
         &self.desks[number as usize % DESKS]
-    }
-
-    /// For the server: something has changed at this desk. The answer: it may be asleep, and is to be rung for.
-    #[inline]
-    pub(super) fn call(&self, number: u32) -> bool {
-        let n = number as usize % DESKS;
-        // call
-        self.waiting.0[n / 64].fetch_or(1 << (n % 64), SeqCst);
-        self.asleep.0.load(SeqCst) != 0
-    }
-
-    /// In the server: whether anybody has called.
-    #[inline]
-    pub(super) fn is_called(&self) -> bool {
-        self.waiting.0.iter().any(|word| word.load(Relaxed) != 0)
-    }
-
-    /// In the server: the desks that have called, in no order. They are not told again.
-    #[inline]
-    pub(super) fn hear(&self, mut each: impl FnMut(u32)) {
-        for (n, word) in self.waiting.0.iter().enumerate() {
-            if word.load(Relaxed) == 0 {
-                continue;
-            }
-            // hear
-            let mut bits = word.swap(0, SeqCst);
-            while bits != 0 {
-                each(n as u32 * 64 + bits.trailing_zeros());
-                bits &= bits - 1;
-            }
-        }
-    }
-
-    /// In the server, before it looks once more and then sleeps; and afterwards.
-    pub(super) fn server_sleeps(&self, sleeps: bool) {
-        self.asleep.0.store(u32::from(sleeps), SeqCst);
-    }
-
-    /// For one who has changed what a server that sleeps would have to look at.
-    pub(super) fn is_server_asleep(&self) -> bool {
-        self.asleep.0.load(SeqCst) != 0
     }
 }
 
@@ -150,14 +79,6 @@ impl Desk {
     fn start(&self) -> *mut u8 {
         let desk: *const Desk = self;
         desk.cast_mut().cast()
-    }
-
-    /// For the server, which has changed something here: `true` if it is to send the client a ring.
-    #[inline]
-    pub(super) fn rings(&self) -> bool {
-        self.client.0.load(SeqCst) == ASLEEP
-            // ring
-            && self.client.0.compare_exchange(ASLEEP, RUNG, SeqCst, Relaxed).is_ok()
     }
 }
 

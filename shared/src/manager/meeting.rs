@@ -77,13 +77,15 @@ pub(super) fn come(
     let mut slice = Slice::first();
     loop {
         match ears.listen(slice.next()) {
-            Heard::Rung(Rung::Welcome { desk, longest }) => return Ok((ears, desk, longest)),
-            Heard::Rung(Rung::Full { limit }) => return Err(ManagerError::TooManyConnections { limit }),
-            Heard::Rung(Rung::Refused { reason }) => return Err(refused(reason)),
-            Heard::Rung(Rung::News) | Heard::Nothing => {}
+            Listened::Rung(Rung::Welcome { desk, longest }) => return Ok((ears, desk, longest)),
+            Listened::Rung(Rung::Full { limit }) => return Err(ManagerError::TooManyConnections { limit }),
+            Listened::Rung(Rung::Refused { reason }) => return Err(refused(reason)),
+            Listened::Rung(Rung::News) | Listened::Nothing => {}
             // A process that ends closes what it has, and has ended a moment later.
-            Heard::HangUp if pidfd::wait(server, Deadline::after(ENDING)) => return Err(ManagerError::Gone),
-            Heard::HangUp => return Err(refused("the manager has no descriptor left".to_owned())),
+            Listened::HangUp if pidfd::wait(server, Deadline::after(ENDING)) => {
+                return Err(ManagerError::Gone);
+            }
+            Listened::HangUp => return Err(refused("the manager has no descriptor left".to_owned())),
         }
     }
 }
@@ -108,7 +110,7 @@ fn send_without_signal(meeting: &IpcSender<Hello>, hello: Hello) -> Result<(), I
 pub(super) struct Ears(IpcReceiver<Rung>);
 
 /// What it heard.
-pub(super) enum Heard {
+pub(super) enum Listened {
     Rung(Rung),
     /// Not in time, or a signal came and was answered.
     Nothing,
@@ -118,14 +120,14 @@ pub(super) enum Heard {
 
 impl Ears {
     /// `poll(2)` and `recvmsg(2)`: sleeps until the bell rings, at most so long. Signals that come are answered.
-    pub(super) fn listen(&self, longest: Duration) -> Heard {
+    pub(super) fn listen(&self, longest: Duration) -> Listened {
         let heard = self.0.try_recv_timeout(longest);
         signal::safe_point();
         match heard {
-            Ok(rung) => Heard::Rung(rung),
-            Err(TryRecvError::Empty) => Heard::Nothing,
-            Err(TryRecvError::IpcError(IpcError::Io(error))) if !is_hang_up(&error) => Heard::Nothing,
-            Err(TryRecvError::IpcError(_)) => Heard::HangUp,
+            Ok(rung) => Listened::Rung(rung),
+            Err(TryRecvError::Empty) => Listened::Nothing,
+            Err(TryRecvError::IpcError(IpcError::Io(error))) if !is_hang_up(&error) => Listened::Nothing,
+            Err(TryRecvError::IpcError(_)) => Listened::HangUp,
         }
     }
 }

@@ -44,6 +44,7 @@
 //!   answer yet, gets [`ManagerError::Unknown`]: it may have been made. Nothing is asked twice.
 //! * **Its owner.** The manager ends with it.
 
+mod calls;
 mod client;
 mod desk;
 mod error;

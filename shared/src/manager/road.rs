@@ -1,14 +1,15 @@
 //! A client's side of a connection: a request goes, and its answer comes.
 
-use super::desk::{ASLEEP, AWAKE, CUT, Desk, Hall, Incoming, LEFT, Outgoing, Wrong, tail};
+use super::calls::Heard;
+use super::desk::{CUT, Desk, Hall, Incoming, LEFT, Outgoing, Wrong, tail};
 use super::error::ManagerError;
-use super::meeting::{Ears, Heard};
+use super::meeting::{Ears, Listened};
 use super::wire::{Answer, Op, Request};
 use crate::channel::message;
 use crate::memory::segment::Segment;
 use crate::memory::stream::Corrupt;
 use crate::sync::{Slice, Spin};
-use crate::sys::atomic::Ordering::{Relaxed, SeqCst};
+use crate::sys::atomic::Ordering::SeqCst;
 use crate::sys::doorbell::Doorbell;
 use crate::sys::task::Owner;
 use std::sync::Arc;
@@ -118,7 +119,7 @@ impl Road {
 
     #[inline]
     fn call(&self) {
-        if self.hall.call(self.number) {
+        if self.hall.calls.call(self.number as usize) {
             self.bell.ring();
         }
     }
@@ -131,31 +132,13 @@ impl Road {
 
     #[cold]
     fn sleep(&self, there: &dyn Fn() -> bool) -> Result<(), Broken> {
-        let word = &self.desk().client.0;
         let mut slice = Slice::first();
-        // rise, if nobody has rung
-        let rises = || word.compare_exchange(ASLEEP, AWAKE, SeqCst, Relaxed).is_ok();
-        loop {
-            // lie down
-            word.store(ASLEEP, SeqCst);
-            if there() && rises() {
-                return Ok(());
-            }
-            loop {
-                match self.ears.listen(slice.next()) {
-                    Heard::Rung(_) => break,
-                    Heard::Nothing if there() && rises() => return Ok(()),
-                    Heard::Nothing => {}
-                    // What it wrote before it ended is here.
-                    Heard::HangUp => return if there() { Ok(()) } else { Err(Broken::HangUp) },
-                }
-            }
-            // rise
-            word.store(AWAKE, SeqCst);
-            if there() {
-                return Ok(());
-            }
-        }
+        let found = self.desk().client.0.until(there, || match self.ears.listen(slice.next()) {
+            Listened::Rung(_) => Heard::Ring,
+            Listened::Nothing => Heard::Nothing,
+            Listened::HangUp => Heard::End,
+        });
+        if found { Ok(()) } else { Err(Broken::HangUp) }
     }
 
     /// What it means that the road is broken, for a request that began there and has so many bytes.

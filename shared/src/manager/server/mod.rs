@@ -111,17 +111,17 @@ impl Server {
                 self.look_after_the_dead(Deadline::after(Duration::ZERO));
             }
             let knocks = self.knocks;
-            let is_news = || hall.is_called() || hall.knocks.0.load(Relaxed) != knocks;
+            let is_news = || hall.calls.is_called() || hall.knocks.0.load(Relaxed) != knocks;
             if self.stopping || is_news() || spin.until(is_news) {
                 continue;
             }
-            hall.server_sleeps(true);
+            hall.calls.lie_down();
             if !is_news() {
                 let until = self.timers.first().map(|(until, _)| *until);
                 let longest = until.map_or(SLICE, |until| until.saturating_duration_since(Instant::now()));
                 self.look_after_the_dead(Deadline::after(longest.min(SLICE)));
             }
-            hall.server_sleeps(false);
+            hall.calls.rise();
         }
     }
 

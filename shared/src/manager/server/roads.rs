@@ -82,7 +82,7 @@ impl Server {
     #[inline]
     pub(super) fn serve_desks(&mut self) {
         let hall = self.hall.clone();
-        hall.hear(|desk| self.serve_desk(desk));
+        hall.calls.hear(|desk| self.serve_desk(desk as u32));
     }
 
     /// Whatever there is to do at this desk.
@@ -128,7 +128,7 @@ impl Server {
     /// Tells the client that there is something new, if it sleeps.
     #[inline]
     fn ring(&mut self, number: u32) {
-        if self.hall.desk(number).rings()
+        if self.hall.desk(number).client.0.rings()
             && let Some(Some(Road { bell: Some(bell), .. })) = self.roads.get(number as usize)
         {
             // To one that has ended, which is noticed in its own time.
