@@ -251,6 +251,17 @@ pub fn active_children() -> Vec<Process> {
     alive.map(|child| child.process.clone()).collect()
 }
 
+/// Of the children that this process has started after the one of that number, those that have not been collected;
+/// without some. The number is then that of the last.
+pub(crate) fn children_since(number: &mut u64, without: &[u32]) -> Vec<u64> {
+    let Some(children) = CHILDREN.lock_if_used() else { return Vec::new() };
+    let new = children.by_serial.range(*number + 1..).map(|(_, child)| child);
+    let new = new.filter(|child| child.collected().is_none() && !without.contains(&child.process.id()));
+    let owners = new.map(|child| Owner::of(child.process.id()).to_word()).collect();
+    *number = children.started;
+    owners
+}
+
 /// All that this process has listed.
 #[inline]
 fn list() -> Vec<Arc<Child>> {
