@@ -385,8 +385,8 @@ fn hints_that_lead_far_away_keep_nobody() {
         memory.read_exact_at(&mut tail, *page).expect("mapped");
         u64::from_ne_bytes(tail) == 3
     };
-    let pages = harness::tools::shared_pages().into_iter().map(|page| page as u64);
-    let start = pages.filter(begins_with_3).next().expect("that of the hints");
+    let mut pages = harness::tools::shared_pages().into_iter().map(|page| page as u64);
+    let start = pages.find(begins_with_3).expect("that of the hints");
     for one in HINTS {
         for other in HINTS {
             for number in [1, 4_000_000, 1 << 40, (1 << 52) - 1, u64::MAX] {

@@ -47,6 +47,9 @@ pub(super) const PATIENCE: u32 = 1 << 17;
 /// Not so many positions are between the first that is not over and the tail: they have an entry in the map.
 pub(super) const MOST: u64 = ENTRIES * CHUNK;
 
+/// So far ahead places are brought near: about as long as that takes.
+const AHEAD: u64 = 4;
+
 /// No queue will ever come to this position.
 const BEYOND: u64 = 1 << 52;
 
@@ -229,6 +232,7 @@ impl<'a> Line<'a> {
                     if !self.has_room(at)? {
                         return Err(if self.is_closed() { NoClaim::Closed } else { NoClaim::Full });
                     }
+                    self.blocks.fetch(at.wrapping_add(AHEAD));
                     // claim
                     let mine = Slot::Claimed(me).to_word();
                     if place.word.compare_exchange(word, mine, SeqCst, Relaxed).is_err() {
@@ -321,6 +325,7 @@ impl<'a> Line<'a> {
             let at = self.hints.head.0.load(SeqCst);
             match self.look(at)? {
                 View::Place(place, word, Slot::Committed(_)) => {
+                    self.blocks.fetch(at.wrapping_add(AHEAD));
                     // take
                     if place
                         .word
