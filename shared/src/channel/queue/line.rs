@@ -17,7 +17,8 @@
 //!
 //! *Order.* A position is claimed only when all before it have been, for the tail moves past a position only once
 //! somebody has seen it claimed; and the same for the head and taking. A claim is never undone: it ends in an item
-//! or in a hole. So items are taken in the order of the claims, but for those put back, which come first.
+//! or in a hole. So items are taken in the order of the claims, but for those put back, which come before all others from then
+//! on. (A lease that is dropped is put back at once; what the dead held, by the next sweep.)
 //!
 //! *Head and tail are hints.* Each is at most one behind, when who moved on has not said so yet or never will, having
 //! died; then the next says it for him. Only the words of the places decide.
