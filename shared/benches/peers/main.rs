@@ -13,6 +13,7 @@
 mod course;
 mod crates;
 mod locks;
+mod manager;
 mod peers;
 mod python;
 mod queues;
@@ -44,7 +45,7 @@ fn main() -> ExitCode {
     }
     println!("{}\n", machine());
     let crates = crates::Crates::start(effort);
-    let all: [(&[&str], &dyn Fn() -> Vec<Row>); 9] = [
+    let all: [(&[&str], &dyn Fn() -> Vec<Row>); 10] = [
         (&["P1"], &|| spawn::rows(effort)),
         (&["P2", "P3", "P12"], &|| locks::rows(effort)),
         (&["P4"], &|| semaphores::rows(effort)),
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
         (&["P8"], &|| queues::pages(effort, &crates)),
         (&["P9"], &|| queues::large(effort, &crates)),
         (&["P10"], &|| queues::four_to_four(effort, &crates)),
+        (&["P11"], &|| manager::rows(effort)),
     ];
     let is_wanted = |ids: &[&str]| wanted.is_empty() || wanted.iter().any(|id| ids.contains(&id.as_str()));
     let rows: Vec<_> = all.iter().filter(|(ids, _)| is_wanted(ids)).flat_map(|(_, rows)| rows()).collect();

@@ -2,35 +2,43 @@
 
 use crate::scene::{Death, LONG, Outcome, Part, Row, SHORT, Scene, Wrong};
 use crate::survivor::PROMISED;
-use crate::victim::{Awake, Path, Victim};
+use crate::victim::{Awake, Code, Path, Place, Victim};
 use nix::unistd::alarm;
-use std::thread::sleep;
-use std::time::Duration;
+use std::collections::HashSet;
+use std::thread::sleep as pause;
+use std::time::{Duration, Instant};
 
 /// How many of the boundaries are tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Extent {
     /// Each.
     All,
-    /// Turns of a loop left out, and of the rest at most so many, evenly strided.
-    AtMost(usize),
+    /// Turns of a loop left out, and of the rest about so many: those behind an atomic instruction, where something
+    /// has just become true for all, and others, evenly strided.
+    About(usize),
     /// The first one, so often.
     First(usize),
 }
 
 impl Extent {
-    fn choose(self, path: &Path) -> Vec<usize> {
+    /// Boundaries of the path at which nobody has died yet, some having been met in this row.
+    fn choose(self, path: &Path, met: &HashSet<Place>, code: &Code) -> Vec<usize> {
         let mut all = path.boundaries();
-        match self {
-            Extent::All => all,
-            Extent::First(times) => vec![all[0]; times],
-            Extent::AtMost(limit) => {
-                let last = path.last();
-                all.retain(|&boundary| boundary == last || !path.is_repeat(boundary));
-                let stride = all.len().div_ceil(limit);
-                all.into_iter().rev().step_by(stride).collect()
-            }
+        if let Extent::First(times) = self {
+            return vec![all[0]; times];
         }
+        all.retain(|&boundary| !met.contains(&path.place(boundary)));
+        if let Extent::About(limit) = self {
+            let last = path.last();
+            all.retain(|&boundary| boundary == last || !path.is_repeat(boundary));
+            let is_vital = |&boundary: &usize| path.before(boundary).is_some_and(|at| code.is_atomic(at));
+            let (vital, others): (Vec<_>, Vec<_>) = all.into_iter().partition(is_vital);
+            let wanted = limit.saturating_sub(met.len() + vital.len()).max(1);
+            let stride = others.len().div_ceil(wanted).max(1);
+            all = vital;
+            all.extend(others.into_iter().rev().step_by(stride));
+        }
+        all
     }
 }
 
@@ -38,6 +46,8 @@ impl Extent {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) boundaries: u64,
+    /// Boundaries to which none of the victims came that were sent there.
+    pub(crate) missed: u64,
     pub(crate) clean: u64,
     pub(crate) recovered: u64,
     pub(crate) hangs: u64,
@@ -51,6 +61,7 @@ pub(crate) struct Tally {
 impl Tally {
     pub(crate) fn add(&mut self, other: &Tally) {
         self.boundaries += other.boundaries;
+        self.missed += other.missed;
         self.clean += other.clean;
         self.recovered += other.recovered;
         self.hangs += other.hangs;
@@ -70,44 +81,51 @@ impl Tally {
 
 /// Hangs cost a second each: a row is given up after so many, or broken laws.
 const ENOUGH: u64 = 3;
-/// How often a victim may miss a boundary, for example by sleeping to the end of its slice where it was to
-/// be woken, before another path is looked for.
-const ATTEMPTS: u32 = 50;
-/// And how often, without a boundary reached in between, another path may be looked for.
-const CHANGES: u32 = 10;
+/// A victim may miss its boundary: the path depends on the clock here and there, on who is faster, on the length of
+/// a text in `/proc` when it is asked whether the owner lives. So many are sent to one boundary.
+const ATTEMPTS: u32 = 5;
+/// And so many until one has shown a path.
+const RECORDINGS: u32 = 20;
+/// So many boundaries missed one after the other: it is another path now that the victims take.
+const ASTRAY: u32 = 3;
+/// So many paths are looked for in a row of the table.
+const PATHS: u32 = 10;
 /// Nothing takes so long: the kernel then ends this program, and with it its children.
 const WATCHDOG_SECONDS: u32 = 60;
 
-/// The way to the part that is stepped through, and the part.
-struct Route {
-    to_sleep: Option<Path>,
-    part: Path,
-}
-
-/// Kills a victim at each chosen boundary of a row.
-///
-/// A path may change meanwhile: it depends on the clock here and there, and on the length of a text in
-/// `/proc` when it is asked whether the owner lives. Then it is recorded anew, from where it changed.
-pub(crate) fn run(row: &Row, extent: Extent) -> Tally {
+/// Kills a victim at each chosen boundary of a row. The path is that of a victim that went before. Who takes another
+/// and comes past the boundary dies all the same, and the laws must hold; then another victim shows its path.
+pub(crate) fn run(row: &Row, extent: Extent, code: &mut Code) -> Tally {
     let (scene, time_limit) = ((row.scene)(), row.part.time_limit());
-    let mut killer = Killer { row, scene, time_limit, tally: Tally::default() };
-    let (mut done, mut changes) = (0, 0);
-    'path: while changes < CHANGES {
-        let Some(route) = killer.find_route() else { break };
-        while let Some(&boundary) = extent.choose(&route.part).get(done) {
-            if killer.tally.wrong() >= ENOUGH {
-                break 'path;
+    let mut killer = Killer { row, scene, time_limit, code, sleep: None, tally: Tally::default() };
+    let (mut met, mut wanted) = (HashSet::new(), 1_u64);
+    for _ in 0..PATHS {
+        let Some(path) = killer.find_path() else { break };
+        let chosen = extent.choose(&path, &met, killer.code);
+        wanted = wanted.max(chosen.len() as u64);
+        let mut astray = 0;
+        for boundary in chosen {
+            if killer.kill_at(&path, boundary) {
+                met.insert(path.place(boundary));
+                astray = 0;
+            } else {
+                killer.tally.missed += 1;
+                astray += 1;
             }
-            if !killer.kill_at(&route, boundary) {
-                changes += 1;
-                continue 'path;
+            if astray == ASTRAY || killer.has_enough() {
+                break;
             }
-            (done, changes) = (done + 1, 0);
         }
-        return killer.tally;
+        if astray < ASTRAY || killer.has_enough() {
+            break;
+        }
     }
-    killer.tally.broken += 1;
-    killer.tell(&format!("given up after {done} boundaries"));
+    // A check that is seldom made is none.
+    let boundaries = killer.tally.boundaries;
+    if 2 * boundaries < wanted && !killer.has_enough() {
+        killer.tally.broken += 1;
+        killer.tell(&format!("of {wanted} boundaries, {boundaries} were met"));
+    }
     killer.tally
 }
 
@@ -116,60 +134,57 @@ struct Killer<'a> {
     scene: Box<dyn Scene>,
     /// Of the victim's operation, if it has one.
     time_limit: Duration,
+    code: &'a mut Code,
+    /// The system call in which the victim sleeps, once it is known.
+    sleep: Option<u64>,
     tally: Tally,
 }
 
 impl Killer<'_> {
-    fn find_route(&mut self) -> Option<Route> {
-        if self.row.part == Part::Call {
-            return Some(Route { to_sleep: None, part: self.record_twice(|_, victim| victim.record())? });
-        }
-        // With time enough to be stepped as far as the sleep.
-        self.time_limit = LONG;
-        let to_sleep = self.record_twice(|_, victim| victim.record())?;
-        self.time_limit = self.row.part.time_limit();
-        let part = match self.row.part {
-            Part::Sleep => Path::sleep(),
-            _ => self.record_twice(|killer, victim| {
-                let there = victim.run_to(&to_sleep, to_sleep.last()) && killer.sleep_and_wake(victim);
-                there.then(|| victim.record()).flatten()
-            })?,
-        };
-        Some(Route { to_sleep: Some(to_sleep), part })
+    fn has_enough(&self) -> bool {
+        self.tally.wrong() >= ENOUGH
     }
 
-    /// The first path to be taken twice. Time passes fast for those who are stepped, so that reading the
-    /// clock, for one, is interrupted by the clock now and then and begins again: such a path is not seen
-    /// twice.
-    fn record_twice(&mut self, record: impl Fn(&mut Self, &Victim) -> Option<Path>) -> Option<Path> {
-        let mut paths = Vec::new();
-        for _ in 0..ATTEMPTS {
-            if self.tally.wrong() >= ENOUGH {
+    fn find_path(&mut self) -> Option<Path> {
+        if self.row.part == Part::Call {
+            return self.record(|killer, victim| victim.record(killer.code));
+        }
+        if self.sleep.is_none() {
+            // With time enough to be stepped as far as the sleep.
+            self.time_limit = LONG;
+            self.sleep = Some(self.record(|killer, victim| victim.record(killer.code))?.end());
+            self.time_limit = self.row.part.time_limit();
+        }
+        match self.row.part {
+            Part::Sleep => Some(Path::sleep()),
+            _ => self.record(|killer, victim| {
+                killer.sleep_and_wake(victim).then(|| victim.record(killer.code)).flatten()
+            }),
+        }
+    }
+
+    /// What one victim was seen to do, before it dies too.
+    fn record(&mut self, record: impl Fn(&mut Self, &Victim) -> Option<Path>) -> Option<Path> {
+        let mut path = None;
+        for _ in 0..RECORDINGS {
+            if path.is_some() || self.has_enough() {
                 break;
             }
-            let mut path = None;
             self.one_death(|killer, victim| {
                 path = record(killer, victim);
                 false
             });
-            if path.is_some() && paths.contains(&path) {
-                return path;
-            }
-            paths.push(path);
         }
-        None
+        path
     }
 
-    fn kill_at(&mut self, route: &Route, boundary: usize) -> bool {
-        let travel = |killer: &mut Self, victim: &Victim| match &route.to_sleep {
-            None => victim.run_to(&route.part, boundary),
-            Some(way) => {
-                victim.run_to(way, way.last())
-                    && killer.sleep_and_wake(victim)
-                    && (killer.row.part == Part::Sleep || victim.run_to(&route.part, boundary))
-            }
+    fn kill_at(&mut self, path: &Path, boundary: usize) -> bool {
+        let go = |killer: &mut Self, victim: &Victim| {
+            let part = killer.row.part;
+            (part == Part::Call || killer.sleep_and_wake(victim))
+                && (part == Part::Sleep || victim.run_to(path, boundary))
         };
-        (0..ATTEMPTS).any(|_| self.tally.wrong() < ENOUGH && self.one_death(travel))
+        (0..ATTEMPTS).any(|_| !self.has_enough() && self.one_death(go))
     }
 
     /// One victim, from its birth to what the survivors say of its death. Counted as a boundary if the
@@ -183,23 +198,39 @@ impl Killer<'_> {
         arrived
     }
 
-    /// Takes the victim, which stands before its sleep, to where it comes back from the kernel. In the row
-    /// of the sleep itself: into it.
+    /// Takes the victim into its sleep, and to where it comes back from the kernel. In the row of the sleep itself:
+    /// into it.
     fn sleep_and_wake(&mut self, victim: &Victim) -> bool {
-        if !victim.fall_asleep() {
+        let (Some(sleep), began) = (self.sleep, Instant::now()) else { return false };
+        if !victim.fall_asleep(sleep) {
             return false;
         }
         self.scene.follow();
         let part = self.row.part;
         match part {
             Part::Call | Part::Sleep => true,
-            Part::SliceOver | Part::TimeUp => victim.wake_up() == Awake::TimedOut,
+            Part::SliceOver => victim.wake_up() == Awake::TimedOut,
+            Part::TimeUp => loop {
+                let timed_out = victim.wake_up() == Awake::TimedOut;
+                if !timed_out || began.elapsed() >= SHORT {
+                    return timed_out;
+                }
+                if !victim.fall_asleep(sleep) {
+                    return false;
+                }
+            },
             Part::Woken | Part::WokenSlowly | Part::WokenTooLate => {
+                // While the others followed its slice may have ended. The next is twice as long.
+                while victim.is_awake() {
+                    if !victim.fall_asleep(sleep) {
+                        return false;
+                    }
+                }
                 self.scene.wake();
                 let woken = victim.wake_up() == Awake::Woken;
                 match part {
                     Part::WokenTooLate if woken => self.scene.forestall(),
-                    Part::WokenSlowly => sleep(SHORT + Duration::from_millis(5)),
+                    Part::WokenSlowly => pause(SHORT + Duration::from_millis(5)),
                     _ => {}
                 }
                 woken

@@ -60,6 +60,7 @@ fn main() -> std::process::ExitCode {
 mod table {
     use crate::killer::{Extent, Tally, run};
     use crate::scene::Row;
+    use crate::victim::Code;
     use crate::{barrier, condition, event, locks, queue_rows, semaphores};
     use shared::sync::{Lock, ReentrantLock};
     use std::cell::Cell;
@@ -82,7 +83,7 @@ mod table {
             match (row.first_only, self.full) {
                 (true, full) => Extent::First(if full { 1000 } else { 50 }),
                 (false, true) => Extent::All,
-                (false, false) => Extent::AtMost(if row.slow { QUICK_IF_SLOW } else { QUICK }),
+                (false, false) => Extent::About(if row.slow { QUICK_IF_SLOW } else { QUICK }),
             }
         }
     }
@@ -111,11 +112,11 @@ mod table {
             "| operation | state | boundaries | clean | recovered | hangs | double owners | worst, death to answer |"
         );
         println!("|---|---|--:|--:|--:|--:|--:|--:|");
-        let mut total = Tally::default();
+        let (mut total, mut code) = (Tally::default(), Code::default());
         for row in rows() {
             let wanted = format!("{}, {}", row.operation, row.state).contains(&options.only);
             if wanted && total.wrong() < TOO_MANY {
-                let tally = run(&row, options.extent(&row));
+                let tally = run(&row, options.extent(&row), &mut code);
                 println!("{}", line(&row.operation, row.state, &tally));
                 total.add(&tally);
             }
@@ -125,8 +126,9 @@ mod table {
             return ExitCode::from(2);
         }
         println!("{}", line("**all**", "", &total));
-        let (broken, seconds) = (total.broken, start.elapsed().as_secs());
-        println!("\n{} deaths, {broken} broken laws, in {seconds} s.", total.boundaries);
+        let Tally { boundaries, missed, broken, .. } = total;
+        let seconds = start.elapsed().as_secs();
+        println!("\n{boundaries} deaths, {broken} broken laws, {missed} boundaries missed, in {seconds} s.");
         if total.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 

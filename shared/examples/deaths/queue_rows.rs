@@ -102,7 +102,7 @@ pub(crate) type Stand = (Operation, u64, Part, Dead, Sleepers);
 
 pub(crate) fn rows() -> Vec<Row> {
     use Operation::*;
-    use Part::{Call, Sleep};
+    use Part::{Call, Sleep, SliceOver, TimeUp, Woken, WokenTooLate};
     use Sleepers::{Getters, Joiners, Putters};
     const NOBODY: Sleepers = Sleepers::Nobody;
     const FULL: u64 = BOUND;
@@ -115,19 +115,32 @@ pub(crate) fn rows() -> Vec<Row> {
         (&[Put, TryPut], "full", FULL, Call, NONE, NOBODY),
         (&[TryPut], "full, two putters asleep", FULL, Call, NONE, Putters),
         (&[Put, PutTimeout], "asleep, a putter asleep", FULL, Sleep, NONE, Putters),
+        (&[Put, PutTimeout], "woken, a putter asleep", FULL, Woken, NONE, Putters),
+        (&[Put], "woken too late, a putter asleep", FULL, WokenTooLate, NONE, Putters),
+        (&[Put], "slice over, a putter asleep", FULL, SliceOver, NONE, Putters),
+        (&[PutTimeout], "time up, a putter asleep", FULL, TimeUp, NONE, Putters),
         (&[TryPut], "a producer dead", 1, Call, Dead::Producer, NOBODY),
+        (&[Put], "a producer dead, slice over", 1, SliceOver, Dead::Producer, NOBODY),
         (&[Get, GetLong, TryGet, GetTimeout, GetTask, Lease, TryLease], "full", FULL, Call, NONE, NOBODY),
         (&[Get, GetLong, TryGet, Lease], "full, two putters asleep", FULL, Call, NONE, Putters),
         (&[Get, TryGet, Lease], "empty", 0, Call, NONE, NOBODY),
         (&[TryGet], "empty, two sleepers", 0, Call, NONE, Getters),
         (&[Get, GetTimeout, Lease], "asleep, a sleeper", 0, Sleep, NONE, Getters),
+        (&[Get, GetTimeout, Lease], "woken, a sleeper", 0, Woken, NONE, Getters),
+        (&[Get], "woken too late, a sleeper", 0, WokenTooLate, NONE, Getters),
+        (&[Get], "slice over, a sleeper", 0, SliceOver, NONE, Getters),
+        (&[GetTimeout], "time up, a sleeper", 0, TimeUp, NONE, Getters),
         (&[TryGet], "a producer dead", 0, Call, Dead::Producer, NOBODY),
+        (&[Get], "a producer dead, slice over", 0, SliceOver, Dead::Producer, NOBODY),
         (&[TryLease], "a consumer dead", FULL, Call, Dead::Consumer, NOBODY),
+        (&[GetTask, Lease], "a consumer dead, slice over", FULL, SliceOver, Dead::Consumer, NOBODY),
         (&[TaskDone, Done, PutBack], "nobody waits", 1, Call, NONE, NOBODY),
         (&[TaskDone, Done], "two joiners asleep", 1, Call, NONE, Joiners),
         (&[PutBack], "two sleepers", 1, Call, NONE, Getters),
         (&[Join], "all done", 0, Call, NONE, NOBODY),
         (&[Join], "asleep, a joiner asleep", 1, Sleep, NONE, Joiners),
+        (&[Join], "woken, a joiner asleep", 1, Woken, NONE, Joiners),
+        (&[Join], "a consumer dead, slice over", 1, SliceOver, Dead::Consumer, NOBODY),
         (&[Close, CloseNow], "full", FULL, Call, NONE, NOBODY),
         (&[Close, CloseNow], "full, two putters asleep", FULL, Call, NONE, Putters),
         (&[Close, CloseNow], "empty, two sleepers", 0, Call, NONE, Getters),

@@ -34,6 +34,8 @@ pub(crate) struct Queues {
     /// What the victim's operation returned: 0 if it had not.
     told: Shared<AtomicU64>,
     dead: Option<Survivor<()>>,
+    /// The instruction before which a producer first has a place, once it is known.
+    claimed: Option<u64>,
     getters: Vec<Survivor<Option<u64>>>,
     /// With the number of its item, if that is in.
     putters: Vec<Survivor<Option<u64>>>,
@@ -44,8 +46,8 @@ impl Queues {
     pub(crate) fn new(stand: Stand) -> Queues {
         let (road, told) = (Queues::road(stand), Shared::new(AtomicU64::new(0)));
         let (getters, putters, joiners) = (Vec::new(), Vec::new(), Vec::new());
-        let (last, inside, own, dead) = (0, Vec::new(), 0, None);
-        Queues { stand, road, last, inside, own, told, dead, getters, putters, joiners }
+        let (last, inside, own, dead, claimed) = (0, Vec::new(), 0, None, None);
+        Queues { stand, road, last, inside, own, told, dead, claimed, getters, putters, joiners }
     }
 
     fn road(stand: Stand) -> Road {
@@ -107,7 +109,11 @@ impl Queues {
             marks.operation(|| road.try_put(item));
         });
         let has_claimed = || self.road.is_full() && self.road.len() == self.stand.1;
-        assert!(producer.run_until(has_claimed), "the producer claims a place of {:?}", self.road);
+        let there = self.claimed.is_some_and(|claimed| producer.run_to_address(claimed) && has_claimed());
+        if !there {
+            self.claimed = producer.step_until(has_claimed);
+        }
+        assert!(self.claimed.is_some(), "the producer claims no place of {:?}", self.road);
         producer.die();
     }
 }

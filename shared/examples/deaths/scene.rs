@@ -34,8 +34,8 @@ impl Part {
     }
 }
 
-/// A time limit shorter than the first slice.
-pub(crate) const SHORT: Duration = Duration::from_millis(3);
+/// A time limit that is over soon, but not before the victim has come to its sleep.
+pub(crate) const SHORT: Duration = Duration::from_millis(12);
 /// One that is not reached.
 pub(crate) const LONG: Duration = Duration::from_secs(10);
 

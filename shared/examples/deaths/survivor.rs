@@ -147,12 +147,14 @@ impl<T> Drop for Survivor<T> {
 
 /// Looks again and again, for so long.
 pub(crate) fn wait_until(limit: Duration, mut there: impl FnMut() -> bool) -> bool {
-    let deadline = Instant::now() + limit;
+    const IMPATIENT: Duration = Duration::from_micros(100);
+    let start = Instant::now();
     while !there() {
-        if Instant::now() > deadline {
-            return false;
+        match start.elapsed() {
+            elapsed if elapsed > limit => return false,
+            elapsed if elapsed < IMPATIENT => std::thread::yield_now(),
+            _ => std::thread::sleep(Duration::from_micros(20)),
         }
-        std::thread::sleep(Duration::from_micros(20));
     }
     true
 }

@@ -13,13 +13,15 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use shared::memory::Shared;
 use shared::process::{Builder, JoinHandle};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// One that goes another way than was recorded may not come by for ever.
 const SOON: Duration = Duration::from_secs(1);
+/// Who has not stopped after this is looked at more closely.
+const MOMENT: Duration = Duration::from_millis(2);
 
 /// The addresses of the instructions that a victim ran through, one for each boundary between two.
 #[derive(Debug, PartialEq, Eq)]
@@ -33,9 +35,12 @@ pub(crate) struct Path {
     first: usize,
 }
 
+/// An instruction, and how often it was run before.
+pub(crate) type Place = (u64, u32);
+
 impl Path {
     /// What a breakpoint costs that is passed once, in steps.
-    const PASS: usize = 4;
+    const PASS: usize = 2;
 
     fn new(addresses: Vec<u64>, first: usize) -> Path {
         let mut seen = HashMap::new();
@@ -66,9 +71,70 @@ impl Path {
         self.addresses.len() - 1
     }
 
+    pub(crate) fn place(&self, boundary: usize) -> Place {
+        (self.addresses[boundary], self.repeats[boundary])
+    }
+
+    /// The instruction before the boundary.
+    pub(crate) fn before(&self, boundary: usize) -> Option<u64> {
+        self.addresses[..boundary].last().copied()
+    }
+
+    /// The instruction before which it ends.
+    pub(crate) fn end(&self) -> u64 {
+        self.addresses[self.last()]
+    }
+
     /// Whether the instruction there has been run before: a turn of a loop.
     pub(crate) fn is_repeat(&self, boundary: usize) -> bool {
         self.repeats[boundary] > 0
+    }
+}
+
+/// What is known of the program's code: which instruction follows upon which that neither branches nor calls the
+/// system. A single step is dear, where the machine is a virtual one ten times as dear as a breakpoint.
+#[derive(Debug, Default)]
+pub(crate) struct Code {
+    straight: HashMap<u64, u64>,
+    atomic: HashSet<u64>,
+}
+
+impl Code {
+    fn straight_on(&self, at: u64) -> Option<u64> {
+        self.straight.get(&at).copied()
+    }
+
+    /// Whether the instruction changes a word that others read meanwhile: `lock` before it, or `xchg`.
+    pub(crate) fn is_atomic(&self, at: u64) -> bool {
+        self.atomic.contains(&at)
+    }
+
+    fn learn(&mut self, at: u64, next: u64, code: impl FnOnce() -> Option<i64>) {
+        let Some(code) = code().map(i64::to_le_bytes) else { return };
+        if next != at && !Code::may_leave(&code) {
+            self.straight.insert(at, next);
+        }
+        let (prefixes, operation) = Code::parts(&code);
+        if prefixes.contains(&0xf0) || matches!(operation, [0x86 | 0x87, ..]) {
+            self.atomic.insert(at);
+        }
+    }
+
+    /// An instruction's prefixes, and what comes behind them.
+    fn parts(code: &[u8]) -> (&[u8], &[u8]) {
+        let is_prefix = |byte: &&u8| matches!(byte, 0x26 | 0x2e | 0x36 | 0x3e | 0x40..=0x4f | 0x64..=0x67 | 0xf0 | 0xf2 | 0xf3);
+        code.split_at(code.iter().take_while(is_prefix).count())
+    }
+
+    /// Whether the instruction may go elsewhere than to the next.
+    fn may_leave(code: &[u8]) -> bool {
+        match Code::parts(code).1 {
+            [0x0f, second, ..] => matches!(second, 0x05 | 0x0b | 0x34 | 0x80..=0x8f),
+            [first, ..] => {
+                matches!(first, 0x70..=0x7f | 0xc2 | 0xc3 | 0xcc..=0xcf | 0xe0..=0xe3 | 0xe8..=0xeb | 0xf4 | 0xff)
+            }
+            [] => true,
+        }
     }
 }
 
@@ -145,16 +211,21 @@ impl Victim {
 
     /// Waits until it stops.
     fn stop(&self, limit: Duration) -> Option<Signal> {
+        self.stop_unless(limit, || false)
+    }
+
+    /// Waits until it stops, or this is so.
+    fn stop_unless(&self, limit: Duration, otherwise: impl Fn() -> bool) -> Option<Signal> {
         let mut signal = None;
-        let stopped = || match waitpid(self.pid, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::StillAlive) => false,
+        let settled = || match waitpid(self.pid, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::StillAlive) => otherwise(),
             Ok(WaitStatus::Stopped(_, by)) => {
                 signal = Some(by);
                 true
             }
             _ => true,
         };
-        wait_until(limit, stopped);
+        wait_until(limit, settled);
         signal
     }
 
@@ -168,34 +239,51 @@ impl Victim {
         ptrace::getregs(self.pid).expect("the registers of a stopped victim")
     }
 
-    /// Steps to the return of the operation or to its next sleep.
-    pub(crate) fn record(&self) -> Option<Path> {
+    /// Goes on to the return of the operation or to its next sleep, and tells the way: in steps, and over straight
+    /// code that is known already to its last instruction.
+    pub(crate) fn record(&self, code: &mut Code) -> Option<Path> {
         const TOO_LONG: usize = 1_000_000;
         let mut addresses = Vec::new();
         let mut first = None;
-        loop {
+        while addresses.len() < TOO_LONG {
             let registers = self.registers();
             if first.is_none() && self.phase() != 0 {
                 first = Some(addresses.len());
             }
-            addresses.push(registers.rip);
+            let mut at = registers.rip;
             if self.is_over() || self.is_about_to_sleep(&registers) {
+                addresses.push(at);
                 return Some(Path::new(addresses, first?));
             }
-            if addresses.len() > TOO_LONG || !self.step() {
+            while let Some(next) = code.straight_on(at)
+                && first.is_some()
+            {
+                addresses.push(at);
+                at = next;
+            }
+            if at != registers.rip {
+                if !self.run_to_address(at) {
+                    return None;
+                }
+                continue;
+            }
+            addresses.push(at);
+            if !self.step() {
+                return None;
+            }
+            code.learn(at, self.registers().rip, || ptrace::read(self.pid, address(at)).ok());
+        }
+        None
+    }
+
+    /// Steps it until this is so, and says before which instruction it was. `None`: it never was.
+    pub(crate) fn step_until(&self, so: impl Fn() -> bool) -> Option<u64> {
+        while !so() {
+            if self.is_over() || !self.step() {
                 return None;
             }
         }
-    }
-
-    /// Steps it until this is so. `false`: it never was.
-    pub(crate) fn run_until(&self, so: impl Fn() -> bool) -> bool {
-        while !so() {
-            if self.is_over() || !self.step() {
-                return false;
-            }
-        }
-        true
+        Some(self.registers().rip)
     }
 
     /// Whether the next instruction is the system call `futex(FUTEX_WAIT_BITSET)`.
@@ -214,33 +302,54 @@ impl Victim {
     }
 
     fn run_to_landmark(&self, path: &Path, landmark: usize) -> bool {
-        const TRAP: i64 = 0xcc;
         let at = path.addresses[landmark];
-        let Ok(code) = ptrace::read(self.pid, address(at)) else { return false };
-        let write = |code| ptrace::write(self.pid, address(at), code).is_ok();
-        for left in (0..=path.repeats[landmark]).rev() {
-            let stopped = write(code & !0xff | TRAP)
-                && ptrace::cont(self.pid, None).is_ok()
-                && self.stop(SOON) == Some(Signal::SIGTRAP);
-            if !stopped || !write(code) {
-                return false;
+        (0..=path.repeats[landmark]).all(|turn| (turn == 0 || self.step()) && self.run_to_address(at))
+    }
+
+    /// Runs until it is about to make the system call in which it sleeps.
+    fn run_to_sleep(&self, at: u64) -> bool {
+        while self.run_to_address(at) {
+            if self.is_about_to_sleep(&self.registers()) {
+                return true;
             }
-            let registers = user_regs_struct { rip: at, ..self.registers() };
-            if ptrace::setregs(self.pid, registers).is_err() || (left > 0 && !self.step()) {
+            if !self.step() {
                 return false;
             }
         }
-        true
+        false
     }
 
-    /// Lets it go into the sleep before which it stands. `false`: it did not sleep.
-    pub(crate) fn fall_asleep(&self) -> bool {
+    /// Runs to a breakpoint. One that stands there already stays; who goes to sleep instead came past.
+    pub(crate) fn run_to_address(&self, at: u64) -> bool {
+        const TRAP: i64 = 0xcc;
+        if self.registers().rip == at {
+            return true;
+        }
+        let Ok(code) = ptrace::read(self.pid, address(at)) else { return false };
+        let write = |code| ptrace::write(self.pid, address(at), code).is_ok();
+        let start = Instant::now();
+        let asleep = || start.elapsed() > MOMENT && state(self.pid()) == Some('S');
+        let stopped = write(code & !0xff | TRAP)
+            && ptrace::cont(self.pid, None).is_ok()
+            && self.stop_unless(SOON, asleep) == Some(Signal::SIGTRAP);
+        stopped
+            && write(code)
+            && ptrace::setregs(self.pid, user_regs_struct { rip: at, ..self.registers() }).is_ok()
+    }
+
+    /// Lets it run into its sleep. `false`: it did not sleep.
+    pub(crate) fn fall_asleep(&self, at: u64) -> bool {
         let mut asleep = false;
         let settled = || {
             asleep = state(self.pid()) == Some('S');
             asleep || state(self.pid()) == Some('t')
         };
-        ptrace::step(self.pid, None).is_ok() && wait_until(SOON, settled) && asleep
+        self.run_to_sleep(at) && ptrace::step(self.pid, None).is_ok() && wait_until(SOON, settled) && asleep
+    }
+
+    /// Whether its sleep has ended: it is stopped, and has been waited for.
+    pub(crate) fn is_awake(&self) -> bool {
+        !matches!(waitpid(self.pid, Some(WaitPidFlag::WNOHANG)), Ok(WaitStatus::StillAlive))
     }
 
     /// Waits for the end of its sleep: it stops when it comes back from the kernel.

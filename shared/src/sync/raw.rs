@@ -136,8 +136,8 @@ impl RawLock {
     fn take(&self, mine: u64) -> bool {
         #[cfg(feature = "sabotage-lock")]
         {
-            // The mistake that the killer must find: for some instructions the lock is taken and nobody's.
-            const TAKEN: u64 = 1 << 30;
+            // The mistake that the killer must find: for some instructions the lock is another's, who lives on.
+            const TAKEN: u64 = 1;
             let taken = self.word.compare_exchange(FREE, TAKEN, Acquire, Relaxed).is_ok();
             if taken {
                 self.word.store(mine, Relaxed);

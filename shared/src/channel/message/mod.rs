@@ -51,7 +51,7 @@ pub enum MessageError {
 }
 
 /// Writes the bytes of `value`.
-pub(crate) fn encode<T: Message>(value: &T, to: &mut impl Write) -> Result<(), MessageError> {
+pub(crate) fn encode<T: Serialize + ?Sized>(value: &T, to: &mut impl Write) -> Result<(), MessageError> {
     value.serialize(&mut Encoder::new(to)).map_err(|error| MessageError::Encode {
         type_name: std::any::type_name::<T>(),
         reason: error.to_string(),
