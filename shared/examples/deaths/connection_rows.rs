@@ -119,6 +119,11 @@ pub(crate) struct Stand {
 }
 
 impl Stand {
+    /// Whether nobody has the victim's end but the victim.
+    pub(crate) fn is_lonely(&self) -> bool {
+        matches!(self.company, Company::Alone | Company::Peer)
+    }
+
     /// Whether messages are bytes, or values.
     pub(crate) fn as_bytes(&self) -> bool {
         self.operation.is_long() || !matches!(self.fill, Fill::Empty | Fill::One | Fill::Full)
@@ -188,8 +193,9 @@ pub(crate) fn rows() -> Vec<Row> {
             Connections::new(stand)
         });
         // Their wake-up may die with the victim, or nobody tells them but their own clock.
-        let is_lonely = matches!(stand.company, Company::Alone | Company::Heir);
-        let slow = stand.part != Sleep && !(is_lonely && matches!(stand.fill, Empty | One | Full | Long));
+        let is_asleep = !matches!(stand.company, Alone | Heir);
+        let slow =
+            stand.part != Sleep && (is_asleep || matches!(stand.fill, Half | Torn | TornAndOne | Tail));
         Row { slow, ..row }
     };
     rows.into_iter().map(row).collect()
@@ -204,18 +210,15 @@ pub(crate) fn live(
     told: &Shared<AtomicU64>,
     time_limit: Duration,
 ) {
-    const SOON: Duration = Duration::from_millis(1);
     let Stand { operation, fill, .. } = stand;
-    let (warm, other) = pair(false);
-    for (len, as_bytes) in [(SHORT_TEXT, false), (SHORT_TEXT, true), (LONG_TEXT, true)] {
-        warm.send(Letter::new(1, len, as_bytes));
-        let _ = other.recv(as_bytes);
-    }
-    let _ = (other.try_recv(), other.recv_timeout(SOON), other.poll(SOON));
+    let (warm, other) = pair(stand.one_way);
+    warm.send(Letter::new(1, if operation.is_long() { LONG_TEXT } else { SHORT_TEXT }, stand.as_bytes()));
+    let _ = (other.recv(stand.as_bytes()), other.try_recv(), other.recv_timeout(Duration::ZERO));
+    other.poll(Duration::from_nanos(1));
     drop((warm, other));
     if operation.is_recv() && fill == Fill::Empty {
         // Where it sleeps at this end is made when it first does.
-        let _ = wire.recv_timeout(SOON);
+        let _ = wire.recv_timeout(Duration::ZERO);
     }
     let tell = |what| told.store(what, SeqCst);
     let got = |got: Result<Letter, u64>| got.map_or_else(|code| code, |letter| letter.number());

@@ -15,6 +15,7 @@ use crate::wires::{CLOSED, Letter, MANGLED, NOTHING, READY, SUCCESS, TORN, Wire,
 use shared::memory::Shared;
 use std::mem::take;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::time::Duration;
 
 /// The texts of messages: the short, those of which four fill the road, those of three pieces, and those that
 /// do not fit into it.
@@ -171,7 +172,7 @@ impl Connections {
 }
 
 impl Scene for Connections {
-    fn set(&mut self, time_limit: std::time::Duration) -> Victim {
+    fn set(&mut self, time_limit: Duration) -> Victim {
         let stand = self.stand;
         // A new one for each, as an end that is closed stays so.
         *self = Connections::new(stand);
@@ -199,7 +200,7 @@ impl Scene for Connections {
         if stand.other == Other::Gone {
             self.doomed.iter().for_each(Survivor::kill);
         }
-        if matches!(stand.company, Company::Alone | Company::Peer) {
+        if stand.is_lonely() {
             drop(if is_senders { self.sender.take() } else { self.receiver.take() });
         }
         victim
@@ -287,8 +288,9 @@ impl Scene for Connections {
         }
         for (number, sender) in take(&mut self.senders) {
             match death.answer(sender)? {
-                SUCCESS if !is_closed && company != Company::Peer => sure.push(number),
-                CLOSED if is_closed || company == Company::Peer => {}
+                SUCCESS if awaited.contains(&number) => sure.push(number),
+                SUCCESS if fill == Fill::Half => {}
+                CLOSED if awaited.is_empty() => {}
                 code => law(false, || format!("who slept in a send was told {code:#x}"))?,
             }
         }
@@ -306,10 +308,9 @@ impl Scene for Connections {
         let once = found.is_sorted_by(|a, b| a < b) && found.iter().all(known);
         law(once, || format!("{found:?} came, of {sure:?}"))?;
         let lost = sure.iter().filter(|number| !found.contains(number)).count();
-        let is_lost = is_closed
-            || company == Company::Peer && !operation.is_senders()
-            || company == Company::Alone && operation == Operation::DropReceiver;
-        law(lost <= missing || is_lost, || format!("{found:?} came, of {sure:?} without {missing}"))?;
+        // With nobody to receive them they are.
+        let is_over = is_closed || self.stand.is_lonely() && !operation.is_senders();
+        law(lost <= missing || is_over, || format!("{found:?} came, of {sure:?} without {missing}"))?;
         let recovered = was_closed || torn_ones + lost > 0 || may_be_torn;
         Ok(if recovered { Outcome::Recovered } else { Outcome::Clean })
     }
@@ -360,7 +361,6 @@ fn look_after(
         }
         (None, Some(receiver)) => {
             is_sound &= (0..3).all(|_| receiver.receive(as_bytes) == CLOSED);
-            is_sound &= !receiver.is_both() || is_refused(&receiver);
         }
         (Some(sender), None) => {
             is_sound &= is_refused(&sender);
