@@ -81,6 +81,13 @@ fn a_reader_who_closes_the_pipe_ends_the_program_quietly() {
 }
 
 #[test]
+fn a_full_disk_is_one_clear_line_and_nobody_is_left_waiting() {
+    for program in ALL {
+        laws::tells_of_a_full_disk(program, "");
+    }
+}
+
+#[test]
 fn ctrl_c_ends_the_program_in_the_midst_of_its_children() {
     for to_all in [true, false] {
         // It is at it for some hundreds of milliseconds.

@@ -108,6 +108,12 @@ fn a_reader_who_closes_the_pipe_ends_the_program_quietly() {
 }
 
 #[test]
+fn a_full_disk_is_one_clear_line_and_nobody_is_left_waiting() {
+    laws::tells_of_a_full_disk(KTV, "--time-scale 0.01 --seed 1");
+    laws::tells_of_a_full_disk(VALUE, "");
+}
+
+#[test]
 fn ctrl_c_ends_everybody_inside_and_outside() {
     laws::ends_at_ctrl_c(KTV, &["--time-scale", "10"]);
     laws::ends_at_ctrl_c_at_any_moment(KTV, &["--time-scale", "10"], Duration::from_millis(20));

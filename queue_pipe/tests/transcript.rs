@@ -103,6 +103,13 @@ fn a_reader_who_closes_the_pipe_ends_the_program_quietly() {
 }
 
 #[test]
+fn a_full_disk_is_one_clear_line_and_nobody_is_left_waiting() {
+    for program in [QUEUE_PIPE, BOUNDED, PIPE_END] {
+        laws::tells_of_a_full_disk(program, "--time-scale 0.01");
+    }
+}
+
+#[test]
 fn ctrl_c_ends_whoever_waits() {
     for program in [BOUNDED, PIPE_END] {
         laws::ends_at_ctrl_c(program, &["--time-scale", "100"]);

@@ -19,6 +19,7 @@
 //!
 //! | floor | what is there |
 //! |---|---|
+//! | [`manager`] | objects that a process of their own keeps for all others: dicts, lists, locks, queues and more |
 //! | [`process`] | starting processes, waiting for them, ending them |
 //! | [`channel`] | what they say to one another: [`Queue`](channel::Queue), [`JoinableQueue`](channel::JoinableQueue), [`Connection`](channel::Connection)s, [`wait`](channel::wait()) |
 //! | [`sync`] | [`Lock`](sync::Lock), [`ReentrantLock`](sync::ReentrantLock) and [`Semaphore`](sync::Semaphore), which survive the death of their owner; [`Event`](sync::Event), [`Condition`](sync::Condition), [`Barrier`](sync::Barrier) |
@@ -52,6 +53,8 @@
 //! | `Queue()`, `Queue(maxsize=n)`, `SimpleQueue()` | [`Queue::new`](channel::Queue::new), [`Queue::bounded`](channel::Queue::bounded); a sentinel is not needed: [`close`](channel::Queue::close), and `for item in &queue` ends |
 //! | `queue.Full`, `queue.Empty` | [`TryPutError::Full`](channel::TryPutError::Full), [`TryGetError::Empty`](channel::TryGetError::Empty), and `Timeout` of the calls with one |
 //! | `JoinableQueue()` | [`JoinableQueue`](channel::JoinableQueue), which also [leases](channel::Lease) |
+//! | `Manager()`: `dict()`, `list()`, `Namespace()`, `Lock()`, `Queue()`, … | [`Manager::start`](manager::Manager::start), and the same names in Rust's spelling ([`Objects`](manager::Objects)) |
+//! | `d[k] += 1` through a proxy, which loses updates | [`Dict::add`](manager::Dict::add) and its like, which do not |
 //! | `RawValue`, `RawArray` | [`Shared`](memory::Shared) of atomics |
 //! | a `ctypes.Structure` | a struct in [`plain!`] |
 
@@ -70,6 +73,7 @@ mod workspace_readme {}
 pub mod channel;
 #[cfg(feature = "demo")]
 pub mod demo;
+pub mod manager;
 pub mod memory;
 pub mod process;
 pub mod sync;

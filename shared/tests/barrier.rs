@@ -2,8 +2,10 @@
 //!
 //! The numbered tests are those of CONFORMANCE.md.
 
+mod cast;
 mod harness;
 
+use cast::{BOUND, kill};
 use harness::tools::{eventually, mappings, sleep_for_ever, state, takes};
 use shared::memory::Shared;
 use shared::process::{self, JoinHandle};
@@ -37,9 +39,6 @@ harness::main! {
         dropping_the_last_handle_unmaps,
     }
 }
-
-/// The promise: a death is answered within this time.
-const BOUND: Duration = Duration::from_secs(1);
 
 /// What a child brings home.
 fn answer(result: Result<shared::sync::BarrierWaitResult, BrokenBarrier>) -> Option<usize> {
@@ -200,14 +199,6 @@ fn barr_11_action_fails() {
     fails.store(false, SeqCst);
     barrier.reset();
     passes(&barrier);
-}
-
-/// Kills the child and sees it off.
-fn kill<T: shared::channel::Message>(child: JoinHandle<T>) -> u32 {
-    let pid = child.process().id();
-    child.kill().unwrap();
-    assert!(child.join().is_err());
-    pid
 }
 
 fn barr_12_a_killed_party_is_named() {

@@ -1,15 +1,16 @@
-//! `Condition` among living processes and after deaths.
+//! `Condition` among living processes; deaths are in `condition_died.rs`.
 //!
 //! The numbered tests are those of CONFORMANCE.md.
 
+mod cast;
 mod harness;
 
-use harness::tools::{eventually, mappings, state, takes};
-use nix::sys::signal::{self, Signal};
-use nix::unistd::Pid;
+use cast::BOUND;
+use cast::waiters::{at_rest, waiter, waiters, waiting};
+use harness::tools::{eventually, mappings, shared_memory, takes};
 use shared::memory::Shared;
-use shared::process::{self, JoinHandle};
-use shared::sync::{Cause, Condition, Lock, ReentrantLock, TryLockError};
+use shared::process;
+use shared::sync::{Condition, Lock, ReentrantLock, TryLockError};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
@@ -25,54 +26,18 @@ harness::main! {
         cond_07_wait_while,
         cond_09_results_of_a_wait,
         cond_11_all_levels_are_given_up_and_restored,
-        cond_13_a_killed_waiter_is_skipped,
         who_has_waited_longest_is_notified_first,
         notify_some,
         a_limit_holds_for_the_whole_of_wait_while,
         nothing_is_notified_too_early_or_twice within 60,
-        who_dies_notified_is_replaced,
-        who_dies_notified_is_replaced_by_one_of_its_time_only,
-        a_notifier_that_dies_with_the_lock_is_named,
-        dead_waiters_take_no_room_for_ever,
         ten_thousand_conditions_live_at_once within 60,
         every_clone_is_the_same_condition,
         dropping_the_last_handle_unmaps,
     }
 }
 
-/// The promise: a death is answered within this time.
-const BOUND: Duration = Duration::from_secs(1);
 /// So long somebody is given to do what it must not do.
 const MOMENT: Duration = Duration::from_millis(100);
-
-/// How many wait, from the debug text.
-fn waiting(condition: &Condition) -> usize {
-    let text = format!("{condition:?}");
-    let number = text.split_once("waiting: ").and_then(|(_, rest)| rest.split_once(',')).expect("a number").0;
-    number.parse().expect("a number")
-}
-
-/// A child that waits, says so in `woken`, and ends.
-fn waiter(lock: &Lock<u32>, condition: &Condition) -> JoinHandle<()> {
-    let (lock, condition) = (lock.clone(), condition.clone());
-    process::spawn(move || *condition.wait(lock.lock().unwrap()).unwrap() += 1)
-}
-
-/// So many of them, who sleep.
-fn waiters(number: usize, lock: &Lock<u32>, condition: &Condition) -> Vec<JoinHandle<()>> {
-    let before = waiting(condition);
-    let children: Vec<_> = (1..=number)
-        .map(|n| {
-            let child = waiter(lock, condition);
-            eventually("it waits", || waiting(condition) == before + n);
-            child
-        })
-        .collect();
-    for child in &children {
-        eventually("it sleeps", || state(child.process().id()) == Some('S'));
-    }
-    children
-}
 
 fn cond_01_one_notification_wakes_one() {
     let (lock, condition) = (Lock::new(0), Condition::new());
@@ -88,15 +53,6 @@ fn cond_01_one_notification_wakes_one() {
         }
     });
     child.join().unwrap();
-}
-
-/// Nobody counted, and no notification kept, whatever happened before.
-#[track_caller]
-fn at_rest(condition: &Condition) {
-    assert_eq!(waiting(condition), 0);
-    let lock = Lock::new(());
-    let (_guard, answer) = condition.wait_timeout(lock.lock().unwrap(), Duration::from_millis(20)).unwrap();
-    assert!(answer.timed_out(), "somebody else's notification");
 }
 
 fn cond_02_nothing_is_left_over() {
@@ -229,22 +185,6 @@ fn cond_11_all_levels_are_given_up_and_restored() {
     assert_eq!(lock.lock().unwrap().get(), 2);
 }
 
-fn cond_13_a_killed_waiter_is_skipped() {
-    let (lock, condition) = (Lock::new(0), Condition::new());
-    let mut children = waiters(5, &lock, &condition);
-    for dead in [3, 1, 0] {
-        let child = children.remove(dead);
-        child.kill().unwrap();
-        assert!(child.join().is_err());
-    }
-    let start = Instant::now();
-    condition.notify(2);
-    children.into_iter().for_each(|child| child.join().unwrap());
-    assert!(start.elapsed() < BOUND, "{:?}", start.elapsed());
-    assert_eq!(*lock.lock().unwrap(), 2);
-    at_rest(&condition);
-}
-
 fn who_has_waited_longest_is_notified_first() {
     let (lock, condition) = (Lock::new(0), Condition::new());
     let children = waiters(5, &lock, &condition);
@@ -322,105 +262,15 @@ fn nothing_is_notified_too_early_or_twice() {
     at_rest(&not_empty);
 }
 
-/// Kills the first of the waiters when it has been notified and before it has the lock.
-fn kill_notified(first: JoinHandle<()>, lock: &Lock<u32>, condition: &Condition) {
-    let guard = lock.lock().unwrap();
-    condition.notify_one();
-    let pid = Pid::from_raw(first.process().id() as i32);
-    // Also if it waits for the lock asleep.
-    signal::kill(pid, Signal::SIGKILL).unwrap();
-    assert!(first.join().is_err());
-    drop(guard);
-}
-
-fn who_dies_notified_is_replaced() {
-    for _ in 0..10 {
-        let (lock, condition) = (Lock::new(0), Condition::new());
-        let mut children = waiters(3, &lock, &condition);
-        kill_notified(children.remove(0), &lock, &condition);
-        let start = Instant::now();
-        children.remove(0).join().unwrap();
-        assert!(start.elapsed() < BOUND, "{:?}", start.elapsed());
-        thread::sleep(MOMENT);
-        assert_eq!((*lock.lock().unwrap(), waiting(&condition)), (1, 1), "one, not all");
-        condition.notify_one();
-        children.remove(0).join().unwrap();
-        at_rest(&condition);
-    }
-}
-
-fn who_dies_notified_is_replaced_by_one_of_its_time_only() {
-    let (lock, condition) = (Lock::new(0), Condition::new());
-    kill_notified(waiters(1, &lock, &condition).remove(0), &lock, &condition);
-    let late = waiters(1, &lock, &condition).remove(0);
-    thread::sleep(BOUND);
-    assert!(!late.is_finished(), "what was given before it came is nothing to it");
-    condition.notify_one();
-    late.join().unwrap();
-    at_rest(&condition);
-}
-
-fn a_notifier_that_dies_with_the_lock_is_named() {
-    let (lock, condition) = (Lock::new(0), Condition::new());
-    let (its, cond) = (lock.clone(), condition.clone());
-    let child = process::spawn(move || {
-        let poisoned = cond.wait(its.lock().unwrap()).unwrap_err();
-        let Cause::OwnerDied { pid } = poisoned.cause() else { return (0, 0) };
-        (pid, *poisoned.into_inner())
-    });
-    eventually("it waits", || waiting(&condition) == 1);
-    let (its, cond) = (lock.clone(), condition.clone());
-    let notifier = process::spawn(move || -> () {
-        *its.lock().unwrap() = 1;
-        let _guard = its.lock().unwrap();
-        cond.notify_one();
-        process::exit(0);
-    });
-    let pid = notifier.process().id();
-    let _ = notifier.join();
-    assert_eq!(child.join().unwrap(), (pid, 1));
-    at_rest(&condition);
-}
-
-fn dead_waiters_take_no_room_for_ever() {
-    let (lock, condition) = (Lock::new(0), Condition::new());
-    for _ in 0..150 {
-        let child = waiter(&lock, &condition);
-        eventually("it waits", || waiting(&condition) > 0 && state(child.process().id()) == Some('S'));
-        child.kill().unwrap();
-        assert!(child.join().is_err());
-    }
-    assert!(waiting(&condition) <= 64, "{condition:?}");
-    let (its, cond, here) = (lock.clone(), condition.clone(), Shared::new(AtomicBool::new(false)));
-    let is_here = here.clone();
-    let live = process::spawn(move || {
-        // Somebody may have been killed with it.
-        let guard = its.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        here.store(true, SeqCst);
-        drop(cond.wait(guard));
-    });
-    eventually("it has the lock", || is_here.load(SeqCst));
-    let start = Instant::now();
-    // Who gets the lock now finds it waiting.
-    drop(lock.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
-    condition.notify_one();
-    live.join().unwrap();
-    assert!(start.elapsed() < BOUND, "{:?}", start.elapsed());
-    at_rest(&condition);
-}
-
 fn ten_thousand_conditions_live_at_once() {
     let (lock, many) = (Lock::new(0), (0..10_000).map(|_| Condition::new()).collect::<Vec<_>>());
-    let memory = || {
-        let text = harness::tools::status("RssShmem");
-        text.split_whitespace().next().and_then(|kib| kib.parse::<u64>().ok()).expect("a number")
-    };
-    let before = memory();
+    let before = shared_memory();
     for condition in &many {
         let (_guard, answer) = condition.wait_timeout(lock.lock().unwrap(), Duration::ZERO).unwrap();
         assert!(answer.timed_out());
     }
-    assert!(memory() - before <= 10_000 * 4 + 1_000, "a page each: {} KiB", memory() - before);
+    let used = shared_memory() - before;
+    assert!(used <= 10_000 * 4_096 + (1 << 20), "a page each: {used} bytes");
     let last = many.last().unwrap();
     let child = waiters(1, &lock, last).remove(0);
     last.notify_one();

@@ -4,8 +4,9 @@
 
 mod harness;
 
-use harness::tools::{eventually, state, takes};
+use harness::tools::{clock, eventually, sleeps_in, takes};
 use nix::errno::Errno;
+use nix::libc::SYS_futex;
 use nix::sys::signal::{self, SaFlags, SigAction, SigHandler, SigSet, Signal, raise};
 use nix::unistd::Pid;
 use shared::memory::Shared;
@@ -54,18 +55,11 @@ fn while_children_wait(event: &Event, many: usize, f: impl FnOnce()) {
     process::scope(|s| {
         let children: Vec<_> = (0..many).map(|_| s.spawn(|| event.wait_timeout(LONG))).collect();
         for child in &children {
-            eventually("it sleeps", || asleep(child.process().id()));
+            eventually("it sleeps", || sleeps_in(SYS_futex, child.process().id()));
         }
         f();
         at_once(|| children.into_iter().for_each(|child| assert!(child.join().unwrap(), "released")));
     });
-}
-
-/// Whether it sleeps in a futex call; a process may sleep for other reasons before it gets there.
-fn asleep(pid: u32) -> bool {
-    let call = std::fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
-    let futex = format!("{} ", nix::libc::SYS_futex);
-    state(pid) == Some('S') && call.starts_with(&futex)
 }
 
 fn evt_01_new_event_is_not_set() {
@@ -129,7 +123,7 @@ fn evt_05_one_set_releases_all() {
         let twice = || event.wait_timeout(LONG) && event.wait_timeout(LONG);
         let children: Vec<_> = (0..5).map(|_| s.spawn(twice)).collect();
         for child in &children {
-            eventually("it sleeps", || asleep(child.process().id()));
+            eventually("it sleeps", || sleeps_in(SYS_futex, child.process().id()));
         }
         event.set();
         at_once(|| children.into_iter().for_each(|child| assert!(child.join().unwrap())));
@@ -167,7 +161,7 @@ fn sleeping_waiters_are_woken_by_the_set() {
             };
             let children: Vec<_> = (0..3).map(|_| s.spawn(wait)).collect();
             for child in &children {
-                eventually("it sleeps", || asleep(child.process().id()));
+                eventually("it sleeps", || sleeps_in(SYS_futex, child.process().id()));
             }
             thread::sleep(Duration::from_millis(700)); // so that they are asleep in long slices
             let set_at = clock();
@@ -179,12 +173,6 @@ fn sleeping_waiters_are_woken_by_the_set() {
     });
     let best = Duration::from_nanos(best.min().unwrap());
     assert!(best < Duration::from_millis(20), "the last was woken after {best:?}");
-}
-
-/// `CLOCK_MONOTONIC` in nanoseconds, the same in all processes.
-fn clock() -> u64 {
-    let now = nix::time::ClockId::CLOCK_MONOTONIC.now().unwrap();
-    Duration::from(now).as_nanos() as u64
 }
 
 fn a_waiter_sleeps() {
@@ -261,7 +249,7 @@ fn absurd_timeouts_are_for_ever() {
     for forever in [Duration::MAX, Duration::from_secs(u64::MAX), Duration::from_secs(i64::MAX as u64)] {
         process::scope(|s| {
             let child = s.spawn(|| event.wait_timeout(forever));
-            eventually("it sleeps", || asleep(child.process().id()));
+            eventually("it sleeps", || sleeps_in(SYS_futex, child.process().id()));
             event.set();
             assert!(child.join().unwrap());
         });
@@ -316,7 +304,7 @@ fn a_handler_may_set_it() {
     // And while the one who is interrupted waits for it: awake at first, then asleep.
     process::scope(|s| {
         let child = s.spawn(|| event.wait_timeout(LONG));
-        eventually("it sleeps", || asleep(child.process().id()));
+        eventually("it sleeps", || sleeps_in(SYS_futex, child.process().id()));
         signal::kill(Pid::from_raw(child.process().id() as i32), Signal::SIGUSR1).unwrap();
         at_once(|| assert!(child.join().unwrap()));
     });
@@ -330,7 +318,7 @@ fn a_killed_waiter_is_not_missed() {
                 let event = event.clone();
                 move || event.wait()
             });
-            eventually("it sleeps", || asleep(victim.process().id()));
+            eventually("it sleeps", || sleeps_in(SYS_futex, victim.process().id()));
             victim.kill().unwrap();
             assert!(victim.join().is_err());
             event.set();

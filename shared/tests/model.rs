@@ -3,6 +3,8 @@
 //!
 //! The laws of each are in a file of its own: of the lock in `model/laws.rs`, of the others under their names.
 
+#[path = "model/stage.rs"]
+mod stage;
 #[path = "model/sys.rs"]
 mod sys;
 
@@ -61,6 +63,8 @@ mod sync {
     mod laws;
     #[path = "../../tests/model/semaphore.rs"]
     mod semaphore;
+    #[path = "../../tests/model/semaphore_cast.rs"]
+    mod semaphore_cast;
 
     #[path = "../../tests/model/barrier.rs"]
     mod barrier;

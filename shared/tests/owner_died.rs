@@ -1,15 +1,18 @@
-//! Locks whose owner dies, is stopped, or has its number taken over by a stranger.
+//! Locks whose owner dies or panics: who asks next gets the lock, and hears of it.
+//!
+//! The numbered tests are those of CONFORMANCE.md.
 
+mod cast;
 mod harness;
 
+use cast::{BOUND, kill, kill_every_other, owner_of};
 use harness::tools::{eventually, sleep_for_ever, state};
 use nix::sys::signal::{self, Signal};
-use nix::unistd::Pid;
 use shared::memory::Shared;
-use shared::process::{self, JoinHandle};
+use shared::process;
 use shared::sync::{Cause, Lock, LockTimeoutError, ReentrantLock, TryLockError};
 use std::cell::Cell;
-use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,6 +23,8 @@ harness::main! {
         a_reentrant_owner_dies_three_deep,
         every_way_to_die_is_noticed,
         a_panicking_owner_is_named,
+        poison_by_panic_is_seen_in_every_process,
+        a_guard_made_while_panicking_does_not_poison,
         a_sleeping_waiter_hears_of_the_death_within_a_second,
         all_sleeping_waiters_go_on_after_a_death,
         try_and_timeout_recover_too,
@@ -27,50 +32,13 @@ harness::main! {
         poison_stays_until_it_is_cleared,
         deaths_in_a_row_are_each_named,
         a_dead_waiter_is_not_missed,
-        a_thread_that_ends_with_the_lock_keeps_it_for_its_process,
         an_orphans_zombie_is_dead_enough,
-        a_stopped_owner_is_not_robbed,
-        a_stranger_with_the_owners_number_is_not_the_owner within 60,
-        the_stranger_itself_is_not_the_owner within 60,
     }
-}
-
-/// The promise: a death is answered within this time.
-const BOUND: Duration = Duration::from_secs(1);
-
-/// A child that has the lock and has added one to its value, until it is ended.
-fn owner_of(lock: &Lock<i32>) -> JoinHandle<()> {
-    let (its, added) = (lock.clone(), Shared::new(AtomicBool::new(false)));
-    let has_added = added.clone();
-    let child = process::spawn(move || {
-        let mut guard = its.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        *guard += 1;
-        added.store(true, SeqCst);
-        sleep_for_ever();
-    });
-    eventually("it has the lock", || has_added.load(SeqCst));
-    assert_eq!(owner(lock), Some(child.process().id()));
-    child
-}
-
-/// Who has the lock, from its debug text.
-fn owner(lock: &Lock<i32>) -> Option<u32> {
-    let text = format!("{lock:?}");
-    let pid = text.split_once("Some(")?.1.split_once(')')?.0;
-    pid.parse().ok()
-}
-
-/// Kills the child and sees it off: its pid is free now.
-fn kill(child: JoinHandle<()>) -> Cause {
-    let pid = child.process().id();
-    child.kill().unwrap();
-    assert_eq!(child.join().unwrap_err().exit_code(), Some(-9));
-    Cause::OwnerDied { pid }
 }
 
 fn lock_14_a_killed_owner_is_named_within_a_bound() {
     let lock = Lock::new(0);
-    let died = kill(owner_of(&lock));
+    let died = Cause::OwnerDied { pid: kill(owner_of(&lock)) };
     assert!(lock.is_locked(), "nobody has looked yet");
     let start = Instant::now();
     let poisoned = lock.lock().unwrap_err();
@@ -91,7 +59,7 @@ fn a_reentrant_owner_dies_three_deep() {
         sleep_for_ever();
     });
     eventually("it has the lock", || is_held.load(SeqCst));
-    let died = kill(child);
+    let died = Cause::OwnerDied { pid: kill(child) };
     let poisoned = lock.lock().unwrap_err();
     assert_eq!(poisoned.cause(), died);
     drop(poisoned);
@@ -142,6 +110,53 @@ fn a_panicking_owner_is_named() {
     assert_eq!(lock.lock().unwrap_err().cause(), Cause::Panicked { pid });
 }
 
+fn poison_by_panic_is_seen_in_every_process() {
+    let lock = Lock::new(5);
+    let child = process::spawn({
+        let lock = lock.clone();
+        move || -> () {
+            *lock.lock().unwrap() = 6;
+            let _guard = lock.lock().unwrap();
+            panic!("while it holds the lock");
+        }
+    });
+    let pid = child.process().id();
+    assert!(child.join().is_err());
+    let panicked = Cause::Panicked { pid };
+    assert_eq!(lock.poison(), Some(panicked));
+    let poisoned = lock.lock().unwrap_err();
+    assert_eq!(poisoned.cause(), panicked);
+    assert_eq!(poisoned.to_string(), format!("poisoned lock: process {pid} panicked while it held the lock"));
+    assert_eq!(*poisoned.into_inner(), 6);
+
+    let seen = process::spawn({
+        let lock = lock.clone();
+        move || lock.lock().is_err_and(|poisoned| poisoned.cause() == panicked)
+    });
+    assert!(seen.join().unwrap(), "it stays poisoned, for everybody");
+    lock.clear_poison();
+    assert_eq!(*lock.lock().unwrap(), 6);
+}
+
+/// As in `std`: who takes and gives back a lock in a destructor, while unwinding, has done no harm.
+fn a_guard_made_while_panicking_does_not_poison() {
+    struct Counts<'a>(&'a Lock<i32>, &'a ReentrantLock<Cell<i32>>);
+    impl Drop for Counts<'_> {
+        fn drop(&mut self) {
+            *self.0.lock().unwrap() += 1;
+            let guard = self.1.lock().unwrap();
+            guard.set(guard.get() + 1);
+        }
+    }
+    let (lock, reentrant) = (Lock::new(0), ReentrantLock::new(Cell::new(0)));
+    let failed = catch_unwind(AssertUnwindSafe(|| {
+        let _counts = Counts(&lock, &reentrant);
+        panic!("on the way");
+    }));
+    assert!(failed.is_err());
+    assert_eq!((*lock.lock().unwrap(), reentrant.lock().unwrap().get()), (1, 1));
+}
+
 /// Also one that has waited for so long that it looks round every 800 ms only.
 fn a_sleeping_waiter_hears_of_the_death_within_a_second() {
     for asleep_for in [0, 30, 700] {
@@ -173,7 +188,7 @@ fn all_sleeping_waiters_go_on_after_a_death() {
         eventually("it waits asleep", || state(waiter.process().id()) == Some('S'));
     }
     let start = Instant::now();
-    let died = kill(owner);
+    let died = Cause::OwnerDied { pid: kill(owner) };
     waiters.into_iter().for_each(|waiter| waiter.join().unwrap());
     assert!(start.elapsed() < BOUND, "{:?}", start.elapsed());
     let poisoned = lock.lock().unwrap_err();
@@ -182,13 +197,13 @@ fn all_sleeping_waiters_go_on_after_a_death() {
 
 fn try_and_timeout_recover_too() {
     let lock = Lock::new(0);
-    let died = kill(owner_of(&lock));
+    let died = Cause::OwnerDied { pid: kill(owner_of(&lock)) };
     match lock.try_lock() {
         Err(TryLockError::Poisoned(poisoned)) => assert_eq!(poisoned.cause(), died),
         other => panic!("{other:?}"),
     }
     for time in [Duration::ZERO, Duration::from_secs(20)] {
-        let died = kill(owner_of(&lock));
+        let died = Cause::OwnerDied { pid: kill(owner_of(&lock)) };
         let start = Instant::now();
         match lock.lock_timeout(time) {
             Err(LockTimeoutError::Poisoned(poisoned)) => assert_eq!(poisoned.cause(), died),
@@ -216,7 +231,7 @@ fn the_lock_works_after_recovery() {
 
 fn poison_stays_until_it_is_cleared() {
     let lock = Lock::new(0);
-    let died = kill(owner_of(&lock));
+    let died = Cause::OwnerDied { pid: kill(owner_of(&lock)) };
     assert_eq!(lock.poison(), None, "nobody has found out yet");
     for _ in 0..2 {
         assert_eq!(lock.lock().unwrap_err().cause(), died);
@@ -233,7 +248,7 @@ fn poison_stays_until_it_is_cleared() {
 fn deaths_in_a_row_are_each_named() {
     let lock = Lock::new(0);
     for deaths in 1..=50 {
-        let died = kill(owner_of(&lock));
+        let died = Cause::OwnerDied { pid: kill(owner_of(&lock)) };
         let poisoned = lock.lock().unwrap_err();
         assert_eq!((poisoned.cause(), *poisoned.into_inner()), (died, deaths));
     }
@@ -250,49 +265,13 @@ fn a_dead_waiter_is_not_missed() {
         });
         eventually("it has the lock", || held.load(SeqCst));
         let waiters: Vec<_> = (0..6).map(|_| s.spawn(|| *lock.lock().unwrap() += 1)).collect();
-        for waiter in &waiters {
-            eventually("it waits asleep", || state(waiter.process().id()) == Some('S'));
-        }
-        let (dead, living): (Vec<_>, Vec<_>) =
-            waiters.into_iter().enumerate().partition(|(place, _)| place % 2 == 0);
-        for (_, waiter) in dead {
-            waiter.kill().unwrap();
-            assert!(waiter.join().is_err());
-        }
+        let living = kill_every_other(waiters);
         let start = Instant::now();
         go.store(true, SeqCst);
-        living.into_iter().for_each(|(_, waiter)| waiter.join().unwrap());
+        living.into_iter().for_each(|waiter| waiter.join().unwrap());
         assert!(start.elapsed() < BOUND, "{:?}", start.elapsed());
     });
     assert_eq!(*lock.lock().unwrap(), 3, "and it is not poisoned");
-}
-
-/// It may have leaked the guard and given what it guards to others, who use it still.
-fn a_thread_that_ends_with_the_lock_keeps_it_for_its_process() {
-    let shared = Lock::new(0);
-    let written = Shared::new(AtomicBool::new(false));
-    let owner = {
-        let (its, written) = (shared.clone(), written.clone());
-        process::spawn(move || -> () {
-            let its = Box::leak(Box::new(its));
-            let value = thread::spawn(|| &mut **Box::leak(Box::new(its.lock().unwrap()))).join().unwrap();
-            *value += 1;
-            let refused = process::Builder::new().spawn(|| ());
-            assert!(matches!(refused, Err(process::SpawnError::GuardHeld { count: 1 })), "{refused:?}");
-            *value += 1;
-            written.store(true, SeqCst);
-            sleep_for_ever();
-        })
-    };
-    let pid = owner.process().id();
-    eventually("it has written", || written.load(SeqCst));
-    assert!(matches!(shared.try_lock(), Err(TryLockError::WouldBlock)));
-    assert!(matches!(shared.lock_timeout(Duration::from_millis(300)), Err(LockTimeoutError::Timeout)));
-    owner.kill().unwrap();
-    let poisoned = shared.lock().unwrap_err();
-    assert_eq!((poisoned.cause(), **poisoned.get_ref()), (Cause::OwnerDied { pid }, 2));
-    drop(poisoned);
-    assert!(owner.join().is_err());
 }
 
 /// Dead, but not collected: for `kill(pid, 0)` such a process still is alive.
@@ -307,96 +286,4 @@ fn an_orphans_zombie_is_dead_enough() {
         other => panic!("{other:?}"),
     }
     assert!(owner.join().is_err());
-}
-
-fn a_stopped_owner_is_not_robbed() {
-    let lock = Lock::new(0);
-    let (go, its) = (Shared::new(AtomicBool::new(false)), lock.clone());
-    let may_go = go.clone();
-    let owner = process::spawn(move || {
-        let mut guard = its.lock().unwrap();
-        eventually("go", || may_go.load(SeqCst));
-        *guard += 1;
-    });
-    let pid = Pid::from_raw(owner.process().id() as i32);
-    eventually("it has the lock", || lock.is_locked());
-    signal::kill(pid, Signal::SIGSTOP).unwrap();
-    eventually("it is stopped", || state(pid.as_raw() as u32) == Some('T'));
-
-    assert!(matches!(lock.try_lock(), Err(TryLockError::WouldBlock)));
-    assert!(matches!(lock.lock_timeout(BOUND), Err(LockTimeoutError::Timeout)));
-    assert!(!owner.is_finished());
-
-    go.store(true, SeqCst);
-    signal::kill(pid, Signal::SIGCONT).unwrap();
-    owner.join().expect("its guard is good");
-    assert_eq!(*lock.lock().expect("no poison"), 1);
-}
-
-const LAST_PID: &str = "/proc/sys/kernel/ns_last_pid";
-
-/// Ends the trial where the kernel cannot be told which pid comes next.
-fn need_a_say_in_pids() {
-    let written = fs::read_to_string(LAST_PID).and_then(|last| fs::write(LAST_PID, last.trim()));
-    if let Err(error) = written {
-        harness::ignore(&format!("{LAST_PID}: {error}"));
-    }
-}
-
-/// A lock whose owner was killed and collected, and a living stranger that has the owner's pid and runs `f`.
-fn lock_and_stranger<T: shared::channel::Message>(
-    f: impl Fn(&Lock<i32>) -> T + Clone + Send + 'static,
-) -> (Lock<i32>, Cause, JoinHandle<T>) {
-    // Others on this machine start processes as well, and may be first.
-    for _ in 0..1_000 {
-        let lock = Lock::new(0);
-        let owner = owner_of(&lock);
-        let pid = owner.process().id();
-        // The kernel tells start times in hundredths of a second.
-        thread::sleep(Duration::from_millis(20));
-        let died = kill(owner);
-        fs::write(LAST_PID, (pid - 1).to_string()).unwrap();
-        let (its, f) = (lock.clone(), f.clone());
-        let stranger = process::spawn(move || f(&its));
-        if stranger.process().id() == pid {
-            return (lock, died, stranger);
-        }
-        stranger.kill().unwrap();
-        let _ = stranger.join();
-    }
-    harness::ignore("pids are used up too quickly here");
-}
-
-fn a_stranger_with_the_owners_number_is_not_the_owner() {
-    need_a_say_in_pids();
-    for _ in 0..5 {
-        let (lock, died, stranger) = lock_and_stranger(|_| sleep_for_ever());
-        assert_eq!(died, Cause::OwnerDied { pid: stranger.process().id() });
-        assert_eq!(owner(&lock), Some(stranger.process().id()), "the lock is still marked by the dead");
-        let start = Instant::now();
-        match lock.lock_timeout(BOUND * 5) {
-            Err(LockTimeoutError::Poisoned(poisoned)) => assert_eq!(poisoned.cause(), died),
-            other => panic!("{other:?}"),
-        }
-        assert!(start.elapsed() < BOUND, "{:?}", start.elapsed());
-        assert!(!stranger.is_finished());
-        kill(stranger);
-    }
-}
-
-fn the_stranger_itself_is_not_the_owner() {
-    need_a_say_in_pids();
-    let (lock, Cause::OwnerDied { pid: died }, stranger) =
-        lock_and_stranger(|lock| match lock.lock_timeout(BOUND) {
-            Err(LockTimeoutError::Poisoned(poisoned)) => match poisoned.cause() {
-                Cause::OwnerDied { pid } => pid,
-                Cause::Panicked { .. } => 0,
-            },
-            _ => 0,
-        })
-    else {
-        panic!("killed")
-    };
-    assert_eq!(stranger.join().unwrap(), died);
-    assert!(!lock.is_locked());
 }

@@ -1,14 +1,16 @@
 //! Connections whose users are killed: wherever that is, all that was sent whole arrives, what was torn is told, and
 //! then it is the end.
 
+mod cast;
 mod harness;
 
+use cast::BOUND;
 use harness::tools::{eventually, state};
 use nix::sys::signal::{Signal, kill, raise};
 use nix::unistd::Pid;
 use shared::channel::{Connection, Nothing, RecvError, SendError, pipe};
 use shared::memory::Shared;
-use shared::process::{self, JoinHandle};
+use shared::process;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -31,16 +33,8 @@ harness::main! {
     }
 }
 
-/// The promise: a death is answered within this time.
-const BOUND: Duration = Duration::from_secs(1);
-
 type Sender = Connection<(), Nothing>;
 type Receiver = Connection<Nothing, ()>;
-
-fn killed(child: JoinHandle<()>) {
-    child.kill().unwrap();
-    assert_eq!(child.join().unwrap_err().exit_code(), Some(-9));
-}
 
 /// The message with this number: of a length that it tells, of bytes that it tells.
 fn message(n: u64, len: usize) -> Vec<u8> {
@@ -95,7 +89,7 @@ fn a_sleeping_receiver_hears_of_the_death_within_a_second() {
         eventually("it waits asleep", || state(waiter.process().id()) == Some('S'));
         thread::sleep(Duration::from_millis(asleep_for));
         let start = Instant::now();
-        killed(child);
+        cast::kill(child);
         assert!(waiter.join().unwrap());
         assert!(start.elapsed() < BOUND, "{:?}", start.elapsed());
     }
@@ -131,7 +125,7 @@ fn pipe_31_half_a_message_is_torn() {
         state(child.process().id()) == Some('S') && receiver.poll(Duration::ZERO).unwrap()
     });
     thread::sleep(Duration::from_millis(10));
-    killed(child);
+    cast::kill(child);
     assert_eq!(all_that_is_left(&receiver, 0), (1, true));
 }
 
@@ -153,7 +147,7 @@ fn senders_killed_at_random() {
                 received += 1;
             }
         }
-        killed(child);
+        cast::kill(child);
         let sent = sent.load(SeqCst);
         let (got, torn) = all_that_is_left(&receiver, received);
         torn_ones += u64::from(torn);
@@ -185,10 +179,12 @@ fn after_a_torn_message_the_other_sender_goes_on() {
             if start.elapsed() > Duration::from_micros(200 * round)
                 && let Some(victim) = victim.take()
             {
-                killed(victim);
+                cast::kill(victim);
             }
         }
-        victim.into_iter().for_each(killed);
+        if let Some(victim) = victim {
+            cast::kill(victim);
+        }
         assert_eq!(others, 20, "all of the living one's");
         assert!(torn <= 1, "{torn}");
         other.join().unwrap();
@@ -254,7 +250,7 @@ fn a_receiver_killed_in_the_middle_of_a_long_message() {
         sender.send_bytes(&message(1, 100)).unwrap();
     });
     thread::sleep(Duration::from_millis(10));
-    killed(child);
+    cast::kill(child);
     let first = receiver.recv_bytes().map(|bytes| number(&bytes));
     match first {
         Err(RecvError::Torn) => assert_eq!(all_that_is_left(&receiver, 1), (2, false)),
@@ -329,7 +325,7 @@ fn a_sender_that_waits_for_room_hears_that_the_receiver_was_killed() {
         eventually("it waits for room", || state(child.process().id()) == Some('S'));
         thread::sleep(Duration::from_millis(20));
         let start = Instant::now();
-        killed(idle);
+        cast::kill(idle);
         assert!(child.join().unwrap());
         assert!(start.elapsed() < BOUND, "{:?}", start.elapsed());
     }
@@ -342,7 +338,7 @@ fn a_send_to_a_killed_receiver_fails_soon() {
         harness::tools::sleep_for_ever();
     });
     sender.send(1).unwrap();
-    killed(child);
+    cast::kill(child);
     eventually("it is noticed", || matches!(sender.send(2), Err(SendError::Closed(2))));
     // From then on at once.
     assert!(sender.send(3).is_err());

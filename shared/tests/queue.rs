@@ -34,6 +34,7 @@ harness::main! {
         a_blocked_producer_goes_on_when_there_is_room,
         a_lack_of_memory_is_an_error_of_that_put,
         a_scribbled_queue_answers_and_touches_nothing_else within 120,
+        hints_that_lead_far_away_keep_nobody,
         everything_arrives_once_in_the_order_of_each_producer,
         items_of_every_size,
         que_09_a_closed_queue_refuses_to_put_and_ends_when_it_is_empty,
@@ -371,4 +372,32 @@ fn a_scribbled_queue_answers_and_touches_nothing_else() {
     }
     println!("{corrupt} calls said so");
     assert!(corrupt > 0, "{corrupt}");
+}
+
+/// Hints that say that there are more positions than any queue ever has: nobody walks them one by one.
+fn hints_that_lead_far_away_keep_nobody() {
+    const HINTS: [u64; 8] = [0, 128, 256, 384, 392, 400, 408, 416];
+    let memory = fs::OpenOptions::new().read(true).write(true).open("/proc/self/mem").expect("/proc");
+    let queue = JoinableQueue::<u32>::bounded(8);
+    (0..3).for_each(|n| queue.put(n).unwrap());
+    let begins_with_3 = |page: &u64| {
+        let mut tail = [0; 8];
+        memory.read_exact_at(&mut tail, *page).expect("mapped");
+        u64::from_ne_bytes(tail) == 3
+    };
+    let pages = harness::tools::shared_pages().into_iter().map(|page| page as u64);
+    let start = pages.filter(begins_with_3).next().expect("that of the hints");
+    for one in HINTS {
+        for other in HINTS {
+            for number in [1, 4_000_000, 1 << 40, (1 << 52) - 1, u64::MAX] {
+                let queue = queue.clone();
+                HINTS.iter().for_each(|hint| memory.write_all_at(&[0; 8], start + hint).expect("mapped"));
+                memory.write_all_at(&number.to_ne_bytes(), start + one).expect("mapped");
+                memory.write_all_at(&number.wrapping_add(1).to_ne_bytes(), start + other).expect("mapped");
+                let _ = (queue.len(), queue.is_full(), queue.is_empty());
+                let _ = (queue.try_get(), queue.try_put(1), queue.task_done());
+                let _ = queue.join_timeout(Duration::ZERO);
+            }
+        }
+    }
 }

@@ -17,10 +17,10 @@ use std::time::{Duration, Instant};
 harness::main! {
     trials {
         que_18_a_consumer_killed_while_it_waits_takes_nothing_with_it,
-        a_storm_of_kills_on_a_bounded_queue within 60,
-        a_storm_of_kills_on_a_queue_without_a_bound within 60,
-        a_storm_of_kills_with_large_items within 60,
-        a_storm_of_kills_with_leases within 60,
+        a_storm_of_kills_on_a_bounded_queue within 120,
+        a_storm_of_kills_on_a_queue_without_a_bound within 120,
+        a_storm_of_kills_with_large_items within 120,
+        a_storm_of_kills_with_leases within 120,
         a_killed_producer_leaves_room,
         the_memory_of_the_dead_comes_back within 60,
     }
@@ -115,7 +115,14 @@ fn storm(
         let mut doubtful = vec![Vec::new(); SLOTS];
         let end = Instant::now() + STORM;
         let mut random = 1_u64;
-        while Instant::now() < end {
+        // Until there was enough of each. How long that takes is the machine's affair: it may have others to serve.
+        let all_put = || told.put.iter().map(|put| put.load(SeqCst)).sum::<u64>();
+        while Instant::now() < end
+            || sum.kills < 200
+            || sum.in_put < 20
+            || sum.in_get < 20
+            || all_put() < 1000
+        {
             random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
             thread::sleep(Duration::from_micros(random >> 54));
             let slot = (random >> 40) as usize % SLOTS;
@@ -165,11 +172,9 @@ fn storm_on(queue: &Queue<Item>, len: impl Fn(u64) -> usize + Sync) {
         }
     };
     let sum = storm(&told, |item| queue.put(item).is_ok(), get, len, || queue.close());
-    assert!(sum.kills > 200 && sum.in_put > 20 && sum.in_get > 20, "{sum:?}");
     assert_eq!(sum.twice, 0, "{sum:?}");
     // Handed over to one who died before he could tell.
     assert!(sum.lost <= sum.kills, "{sum:?}");
-    assert!(sum.put > 1000, "{sum:?}");
     assert_eq!((queue.len(), queue.try_get().is_err()), (0, true));
 }
 
@@ -199,7 +204,6 @@ fn a_storm_of_kills_with_leases() {
         queue.close();
     };
     let sum = storm(&told, |item| queue.put(item).is_ok(), get, |_| 8, close);
-    assert!(sum.kills > 200, "{sum:?}");
     assert_eq!(sum.lost, 0, "{sum:?}");
     assert!(sum.twice <= sum.kills, "{sum:?}");
     queue.join();

@@ -1,11 +1,12 @@
-//! Waiting for several connections and processes at once.
+//! Waiting: for one connection, and for several connections and processes at once.
 //!
 //! The numbered tests are those of CONFORMANCE.md.
 
 mod harness;
 
-use harness::tools::{eventually, state, takes};
-use shared::channel::{RecvError, Waitable, duplex, pipe, wait};
+use harness::tools::{eventually, sleeps_in, state, takes};
+use nix::libc::SYS_epoll_wait;
+use shared::channel::{RecvError, RecvTimeoutError, TryRecvError, Waitable, duplex, pipe, wait};
 use shared::process;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,6 +21,10 @@ harness::main! {
         the_same_twice_is_ready_twice,
         two_processes_wait_for_the_same,
         the_death_of_a_sleeping_peer_is_ready,
+        a_poll_takes_nothing,
+        timeouts_are_never_early,
+        absurd_timeouts_are_for_ever,
+        a_receiver_sleeps,
     }
 }
 
@@ -80,7 +85,7 @@ fn pipe_28_connections_and_a_process_together() {
     let (ours, theirs) = duplex::<u32, u32>();
     let (gate, closed) = pipe::<()>();
     let child = process::spawn(move || closed.recv().is_err());
-    assert_eq!(wait(&[&child, &ours], Some(Duration::from_millis(20))), []);
+    assert_eq!(wait(&[&child, &ours], Some(Duration::from_millis(20))), [0; 0]);
     theirs.send(1).unwrap();
     assert_eq!(wait(&[&child, &ours], None), [1]);
     assert_eq!(wait(&[&ours, &child], Some(LONG)), [0]);
@@ -167,4 +172,57 @@ fn the_death_of_a_sleeping_peer_is_ready() {
     while wait(&[&ours, &child], None) != [0, 1] {}
     assert!(start.elapsed() < Duration::from_secs(1));
     assert!(child.join().is_err());
+}
+
+fn a_poll_takes_nothing() {
+    let (ours, theirs) = duplex::<u32, u32>();
+    assert!(!ours.poll(Duration::ZERO).unwrap());
+    let child = process::spawn(move || {
+        theirs.recv().unwrap();
+        theirs.send(7).unwrap();
+        theirs.recv().unwrap();
+    });
+    ours.send(0).unwrap();
+    for _ in 0..3 {
+        assert!(ours.poll(LONG).unwrap());
+    }
+    assert_eq!(ours.try_recv(), Ok(7));
+    assert!(!ours.poll(Duration::from_millis(1)).unwrap());
+    ours.send(0).unwrap();
+    child.join().unwrap();
+}
+
+fn timeouts_are_never_early() {
+    let (ours, _theirs) = duplex::<u32, u32>();
+    for time in [0, 1, 300, 7_000, 40_000].map(Duration::from_micros) {
+        takes(time, || assert!(!ours.poll(time).unwrap()));
+        takes(time, || assert_eq!(ours.recv_timeout(time), Err(RecvTimeoutError::Timeout)));
+    }
+    let start = Instant::now();
+    assert_eq!(ours.try_recv(), Err(TryRecvError::Empty));
+    assert!(start.elapsed() < LONG / 2);
+}
+
+fn absurd_timeouts_are_for_ever() {
+    for time in [Duration::MAX, Duration::from_secs(u64::MAX / 2), Duration::from_secs(1 << 40)] {
+        let (ours, theirs) = duplex::<u32, u32>();
+        let child = process::spawn(move || {
+            let polled = theirs.poll(time).unwrap();
+            (polled, theirs.recv_timeout(time).unwrap(), theirs.recv_timeout(time).unwrap())
+        });
+        eventually("it sleeps", || sleeps_in(SYS_epoll_wait, child.process().id()));
+        ours.send(1).unwrap();
+        ours.send(2).unwrap();
+        assert_eq!(child.join().unwrap(), (true, 1, 2));
+    }
+}
+
+fn a_receiver_sleeps() {
+    let (sender, receiver) = pipe::<u32>();
+    let child = process::spawn(move || receiver.recv().unwrap());
+    eventually("it sleeps", || sleeps_in(SYS_epoll_wait, child.process().id()));
+    let start = Instant::now();
+    sender.send(5).unwrap();
+    assert_eq!(child.join().unwrap(), 5);
+    assert!(start.elapsed() < Duration::from_secs(5));
 }

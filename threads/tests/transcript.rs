@@ -2,6 +2,7 @@
 
 use jiff::civil::DateTime;
 use nix::sys::signal::Signal;
+use shared::demo::laws;
 use shared::demo::transcript::{Started, Transcript, repeat, run};
 use std::io::{BufRead, BufReader};
 use std::thread;
@@ -182,34 +183,23 @@ fn without_rounds_it_goes_on_until_it_is_ended() {
 #[test]
 fn options_that_make_no_sense_are_refused_before_anything_starts() {
     for program in ALL {
-        for scale in ["-1", "NaN", "inf", "1e300", "soon"] {
-            run(program, &[&format!("--time-scale={scale}")]).expect_failure(2);
-        }
-        run(program, &["--no-such-option"]).expect_failure(2);
+        laws::refuses_nonsense(program);
         run(program, &["--seed", "1"]).expect_failure(2); // nothing is drawn here
-        let help = run(program, &["--help"]).expect_success();
-        assert!(help.lines.iter().any(|line| line.contains("--time-scale")), "{help:#?}");
-        assert_eq!(help.errors, "");
     }
-    for rounds in ["-1", "many", "1.5", "99999999999999999999"] {
-        run(SIGNALS, &[&format!("--rounds={rounds}")]).expect_failure(2);
-    }
+    laws::refuses(SIGNALS, "--rounds", &["-1", "many", "1.5", "99999999999999999999"]);
 }
 
 #[test]
 fn a_reader_who_closes_the_pipe_ends_the_program_quietly() {
     for program in ALL {
-        // At once, so that the program writes to nobody; and after a line.
-        for lines in [0, 1] {
-            let mut started = Started::new(program, &["--time-scale", "0.05"]);
-            let mut reader = BufReader::new(started.take_stdout());
-            for _ in 0..lines {
-                reader.read_line(&mut String::new()).expect("a line");
-            }
-            drop(reader);
-            let transcript = started.finish();
-            assert_eq!(transcript.errors, "", "{program}");
-        }
+        laws::ends_quietly_without_reader(program, &["--time-scale", "0.05"]);
+    }
+}
+
+#[test]
+fn a_full_disk_is_one_clear_line_and_nobody_is_left_waiting() {
+    for program in ALL {
+        laws::tells_of_a_full_disk(program, "--time-scale 0.01");
     }
 }
 

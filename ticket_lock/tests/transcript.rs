@@ -270,6 +270,14 @@ fn a_reader_who_closes_the_pipe_ends_the_program_quietly() {
 }
 
 #[test]
+fn a_full_disk_is_one_clear_line_and_nobody_is_left_waiting() {
+    for program in [TICKET_LOCK, OVERSOLD, TWO_WRITERS] {
+        laws::tells_of_a_full_disk(program, "--time-scale 0.01");
+    }
+    laws::tells_of_a_full_disk(GRAB, "--time-scale 0.01 --seed 1");
+}
+
+#[test]
 fn ctrl_c_ends_everybody_and_removes_the_private_folder() {
     for program in ALL {
         laws::ends_at_ctrl_c(program, &["--time-scale", "0.5"]);

@@ -99,7 +99,8 @@ impl Folder {
 /// A new folder, with the promise to remove it if nobody wants it kept.
 fn private(kept: Arc<AtomicBool>) -> Result<PathBuf, Failure> {
     let only_mine = Permissions::from_mode(0o700);
-    let folder = tempfile::Builder::new().prefix("copy_file-").permissions(only_mine).tempdir()?.keep();
+    let made = tempfile::Builder::new().prefix("copy_file-").permissions(only_mine).tempdir();
+    let folder = made.map_err(|why| Failure::new(format!("cannot make a private folder: {why}")))?.keep();
     let path = folder.clone();
     process::at_exit(move || {
         if !kept.load(Relaxed) {

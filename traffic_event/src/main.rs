@@ -49,10 +49,10 @@
 //! `ps`: nobody is left waiting for it.
 #![forbid(unsafe_code)]
 
+use shared::channel::wait;
 use shared::demo::{self, Color, Demo, Seed};
-use shared::process::{self, Builder, JoinHandle};
+use shared::process::{self, Builder};
 use shared::sync::Event;
-use std::time::Duration;
 
 /// Cars wait for the green light, police cars not for long.
 #[derive(clap::Parser)]
@@ -71,9 +71,6 @@ struct Options {
     #[command(flatten)]
     demo: Demo,
 }
-
-/// How soon it is noticed that everybody is through.
-const PATIENCE: Duration = Duration::from_millis(10);
 
 fn main() -> demo::Outcome {
     let Options { vehicles, only_cars, forever, seed, demo } = demo::options();
@@ -107,8 +104,8 @@ fn main() -> demo::Outcome {
 
         // Everybody is waited for, since the end of the scope would stop them where they are; and again no
         // longer than the light lives.
-        while !traffic.iter().all(JoinHandle::is_finished) {
-            if light.wait_timeout(PATIENCE) {
+        for vehicle in &traffic {
+            if wait(&[&light, vehicle], None).contains(&0) {
                 return Ok(light.join()?);
             }
         }

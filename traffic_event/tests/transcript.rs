@@ -330,6 +330,14 @@ fn a_reader_who_closes_the_pipe_ends_the_program_quietly() {
 }
 
 #[test]
+fn a_full_disk_is_one_clear_line_and_nobody_is_left_waiting() {
+    let folder = tempfile::tempdir().expect("a folder");
+    laws::tells_of_a_full_disk(TRAFFIC, "--time-scale 0.01 --seed 1");
+    laws::tells_of_a_full_disk(FLAGS, "--time-scale 0.01");
+    laws::tells_of_a_full_disk(COPY, &format!("--time-scale 0.01 --into {}", plain(folder.path())));
+}
+
+#[test]
 fn ctrl_c_ends_everybody_and_removes_the_private_folder() {
     for program in [TRAFFIC, FLAGS, COPY] {
         laws::ends_at_ctrl_c(program, &["--time-scale", "10"]);

@@ -1,12 +1,15 @@
-//! A `tcp_server` to talk to.
+//! What the laws of the transcripts have in common, and a `tcp_server` to talk to.
 #![allow(dead_code)] // No test uses all of it.
 
-use shared::demo::transcript::Started;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use shared::demo::transcript::{Started, Transcript};
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
 pub(crate) const SERVER: &str = env!("CARGO_BIN_EXE_tcp_server");
+pub(crate) const CLIENT: &str = env!("CARGO_BIN_EXE_tcp_client");
 
 /// A server on a port of its own.
 pub(crate) struct Server {
@@ -55,4 +58,22 @@ pub(crate) fn greeting(client: &mut TcpStream) -> bool {
 /// Says something, and is greeted again.
 pub(crate) fn say(client: &mut TcpStream, message: &[u8]) -> bool {
     client.write_all(message).is_ok() && greeting(client)
+}
+
+/// It ended well, had nothing to complain of, and told nothing but these, each between so and so many times.
+#[track_caller]
+pub(crate) fn expect(transcript: Transcript, lines: &[(&str, usize, usize)]) -> Transcript {
+    let transcript = transcript.expect_success();
+    for (line, least, most) in lines {
+        assert!((*least..=*most).contains(&transcript.count(line)), "{line:?} in {transcript:#?}");
+    }
+    let known: usize = lines.iter().map(|(line, ..)| transcript.count(line)).sum();
+    assert_eq!(known, transcript.lines.len(), "{transcript:#?}");
+    assert_eq!(transcript.errors, "");
+    transcript
+}
+
+/// A signal to one of a run's processes.
+pub(crate) fn signal(pid: u32, signal: Signal) {
+    kill(Pid::from_raw(pid as i32), signal).expect("it is there");
 }

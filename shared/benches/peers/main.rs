@@ -5,7 +5,7 @@
 //! median over the rounds of the ratio in each. The exit status is 1 if a row misses its target.
 //!
 //! `cargo bench -p shared -- --quick` only shows that all of it works: its rounds are too short to judge
-//! by, and its exit status does not.
+//! by, and its exit status does not. `cargo bench -p shared -- P7 P10` measures those alone.
 //!
 //! It relies on nothing but the library's public API; Python is measured where there is a `python3`, and the crates
 //! that are peers where they can be built: `../crates`.
@@ -13,6 +13,7 @@
 mod course;
 mod crates;
 mod locks;
+mod manager;
 mod peers;
 mod python;
 mod queues;
@@ -27,33 +28,43 @@ mod wakes;
 use round::Effort;
 use std::process::{Command, ExitCode};
 use std::thread;
+use table::Row;
 
 fn main() -> ExitCode {
-    let mut effort = Effort::FULL;
+    let (mut effort, mut wanted) = (Effort::FULL, Vec::new());
     for option in std::env::args().skip(1) {
         match option.as_str() {
             "--bench" => {} // What cargo says to every benchmark.
             "--quick" => effort = Effort::QUICK,
+            row if row.starts_with('P') => wanted.push(option),
             unknown => {
-                eprintln!("unknown option {unknown}: there is --quick");
+                eprintln!("unknown option {unknown}: there is --quick, and P1 to P12");
                 return ExitCode::from(2);
             }
         }
     }
     println!("{}\n", machine());
     let crates = crates::Crates::start(effort);
-    let mut rows = spawn::rows(effort);
-    rows.extend(locks::rows(effort));
-    rows.extend(semaphores::rows(effort));
-    rows.extend(wakes::rows(effort));
-    rows.extend(trips::rows(effort, &crates));
-    rows.extend(queues::rows(effort, &crates));
+    let all: [(&[&str], &dyn Fn() -> Vec<Row>); 10] = [
+        (&["P1"], &|| spawn::rows(effort)),
+        (&["P2", "P3", "P12"], &|| locks::rows(effort)),
+        (&["P4"], &|| semaphores::rows(effort)),
+        (&["P5"], &|| wakes::rows(effort)),
+        (&["P6"], &|| trips::rows(effort, &crates)),
+        (&["P7"], &|| queues::one_to_one(effort, &crates)),
+        (&["P8"], &|| queues::pages(effort, &crates)),
+        (&["P9"], &|| queues::large(effort, &crates)),
+        (&["P10"], &|| queues::four_to_four(effort, &crates)),
+        (&["P11"], &|| manager::rows(effort)),
+    ];
+    let is_wanted = |ids: &[&str]| wanted.is_empty() || wanted.iter().any(|id| ids.contains(&id.as_str()));
+    let rows: Vec<_> = all.iter().filter(|(ids, _)| is_wanted(ids)).flat_map(|(_, rows)| rows()).collect();
     table::print(&rows);
     let judged = effort == Effort::FULL;
     if !judged {
         println!("\nA quick run: it shows that the benchmark works, not how fast anything is.");
     }
-    ExitCode::from(u8::from(judged && rows.iter().any(table::Row::is_missed)))
+    ExitCode::from(u8::from(judged && rows.iter().any(Row::is_missed)))
 }
 
 /// Where and when this was measured.

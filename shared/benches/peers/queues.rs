@@ -18,16 +18,8 @@ use std::time::Duration;
 const KIB_4: usize = 4 << 10;
 const MIB: usize = 1 << 20;
 
-pub(crate) fn rows(effort: Effort, crates: &Crates) -> Vec<Row> {
-    let mut rows = one_to_one(effort, crates);
-    rows.extend(pages(effort, crates));
-    rows.extend(large(effort, crates));
-    rows.extend(four_to_four(effort, crates));
-    rows
-}
-
 /// P7.
-fn one_to_one(effort: Effort, crates: &Crates) -> Vec<Row> {
+pub(crate) fn one_to_one(effort: Effort, crates: &Crates) -> Vec<Row> {
     let time = effort.contest;
     let ring = Ring::new(64, 1024);
     let mut contestants = vec![numbers(1, time), ring_of(&ring, time), pipe_of_64(1, time)];
@@ -42,7 +34,7 @@ fn one_to_one(effort: Effort, crates: &Crates) -> Vec<Row> {
 }
 
 /// P8.
-fn pages(effort: Effort, crates: &Crates) -> Vec<Row> {
+pub(crate) fn pages(effort: Effort, crates: &Crates) -> Vec<Row> {
     let time = effort.contest;
     let ring = Ring::new(KIB_4, 64);
     let mut contestants = vec![bytes(KIB_4, time), texts(KIB_4, time), ring_of(&ring, time)];
@@ -63,7 +55,7 @@ fn pages(effort: Effort, crates: &Crates) -> Vec<Row> {
 }
 
 /// P9.
-fn large(effort: Effort, crates: &Crates) -> Vec<Row> {
+pub(crate) fn large(effort: Effort, crates: &Crates) -> Vec<Row> {
     let time = effort.contest;
     let ring = Ring::new(MIB, 4);
     let mut contestants = vec![bytes(MIB, time), texts(MIB, time), ring_of(&ring, time)];
@@ -78,7 +70,7 @@ fn large(effort: Effort, crates: &Crates) -> Vec<Row> {
 }
 
 /// P10.
-fn four_to_four(effort: Effort, crates: &Crates) -> Vec<Row> {
+pub(crate) fn four_to_four(effort: Effort, crates: &Crates) -> Vec<Row> {
     let time = effort.contest;
     let mut contestants = vec![numbers(4, time), pipe_of_64(4, time)];
     contestants.extend(of_crates(crates, &["crossbeam (threads)", "ipc-channel"], 4, 64, time));

@@ -25,7 +25,7 @@ type Stand = (Operation, Part, bool, usize);
 
 pub(crate) fn rows() -> Vec<Row> {
     use Operation::{Clear, Set, Wait, WaitTimeout};
-    use Part::{Call, Sleep, SliceOver, TimeUp, Woken, WokenSlowly, WokenTooLate};
+    use Part::{Call, Sleep, TimeUp, Woken, WokenSlowly, WokenTooLate};
 
     let all = [
         (&[Set][..], "nobody waits", Call, false, 0),
@@ -38,9 +38,8 @@ pub(crate) fn rows() -> Vec<Row> {
         (&[Wait, WaitTimeout], "not set, two sleepers", Call, false, 2),
         (&[Wait, WaitTimeout], "asleep, two sleepers", Sleep, false, 2),
         (&[Wait, WaitTimeout], "woken, two sleepers", Woken, false, 2),
-        (&[Wait, WaitTimeout], "woken, slice or time up, two sleepers", WokenSlowly, false, 2),
+        (&[WaitTimeout], "woken, time up, two sleepers", WokenSlowly, false, 2),
         (&[Wait, WaitTimeout], "woken, cleared again, two sleepers", WokenTooLate, false, 2),
-        (&[Wait, WaitTimeout], "slice over, two sleepers", SliceOver, false, 2),
         (&[WaitTimeout], "time up, two sleepers", TimeUp, false, 2),
     ];
     let mut rows = Vec::new();

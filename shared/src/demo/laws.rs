@@ -15,6 +15,8 @@ const AT_ONCE: Duration = Duration::from_millis(100);
 #[track_caller]
 pub fn refuses_nonsense(program: &str) {
     refuses(program, "--time-scale", &["-1", "NaN", "inf", "1e300", "soon"]);
+    let negative = run(program, &["--time-scale", "-1"]).expect_failure(2);
+    assert!(negative.errors.contains("--time-scale"), "{negative:#?}");
     refuses(program, "--no-such-option", &["1"]);
     let help = run(program, &["--help"]).expect_success();
     assert!(help.lines.iter().any(|line| line.contains("--time-scale")), "{help:#?}");
@@ -43,6 +45,13 @@ pub fn ends_quietly_without_reader(program: &str, arguments: &[&str]) {
         let transcript = started.finish();
         assert_eq!(transcript.complaints(), [""; 0], "{program}, closed after {lines} lines");
     }
+}
+
+/// Where nothing can be written, in main or in a child, that is one clear line, and nobody is left waiting.
+#[track_caller]
+pub fn tells_of_a_full_disk(program: &str, arguments: &str) {
+    let told = run("sh", &["-c", &format!("exec {program} {arguments} > /dev/full")]).expect_failure(1);
+    assert!(told.errors.contains("No space left on device"), "{told:#?}");
 }
 
 /// Ctrl-C after the first line ends all of it, and no file is left. For programs that have more to tell then.

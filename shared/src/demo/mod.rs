@@ -36,7 +36,10 @@ use crate::process::signal::{self, Disposition, Signal};
 use crate::sys::clock::{self, Deadline};
 use crate::sys::pidfd;
 use clap::Parser;
+use nix::errno::Errno;
+use std::io;
 use std::os::fd::AsFd;
+use std::sync::Once;
 use std::time::Duration;
 
 /// The options that every example takes.
@@ -93,7 +96,7 @@ pub fn options<T: Parser>() -> T {
         }
     }
     look_round_before_panics();
-    T::try_parse().unwrap_or_else(|error| {
+    parsed().unwrap_or_else(|error| {
         if !error.use_stderr() {
             error.exit(); // --help and --version
         }
@@ -102,14 +105,39 @@ pub fn options<T: Parser>() -> T {
     })
 }
 
-/// Writing into a closed pipe makes `println!` panic, just after the signal that says so. The signal is
-/// answered first.
+/// The command line. A negative number is a number, which its option may refuse, and no option of its own.
+fn parsed<T: Parser>() -> clap::error::Result<T> {
+    let mut command = T::command().mut_args(|arg| {
+        let takes_values = arg.get_action().takes_values();
+        if takes_values { arg.allow_negative_numbers(true) } else { arg }
+    });
+    let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    T::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
+/// When its line cannot be written `println!` panics, for it has no other way to say so. Into a closed pipe: just
+/// after the signal that says so, and the signal is answered first. Onto a full disk: the program ends with one line,
+/// and so does a child, whose panic goes home, where it becomes that line.
 fn look_round_before_panics() {
     let told_by_program = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         signal::run_pending();
-        told_by_program(panic);
+        match panic.payload_as_str().filter(|why| outcome::is_of_output(why)) {
+            None => told_by_program(panic),
+            Some(_) if process::parent().is_some() => {}
+            // The signal may have found another thread, which is still about to answer it.
+            Some(why) if why.ends_with(&io::Error::from(Errno::EPIPE).to_string()) => end_by(Signal::SIGPIPE),
+            Some(why) => end_for_want_of_output(why),
+        }
     }));
+}
+
+/// One line, however many threads have something to print.
+fn end_for_want_of_output(why: &str) -> ! {
+    static TOLD: Once = Once::new();
+    TOLD.call_once(|| eprintln!("Error: {why}"));
+    process::kill_all();
+    process::exit(1)
 }
 
 fn end_by(signal: Signal) -> ! {

@@ -36,8 +36,18 @@ impl fmt::Display for Failure {
 impl<E: Error + 'static> From<E> for Failure {
     fn from(error: E) -> Failure {
         end_like_child(&error);
-        Failure(error.to_string())
+        match (&error as &dyn Error).downcast_ref() {
+            Some(ExitError::Panicked { pid, name, report }) if is_of_output(&report.message) => {
+                Failure(format!("process {name} (pid {pid}): {}", report.message))
+            }
+            _ => Failure(error.to_string()),
+        }
     }
+}
+
+/// Whether a panic is that of `println!` whose line cannot be written.
+pub(super) fn is_of_output(panic: &str) -> bool {
+    panic.starts_with("failed printing to stdout")
 }
 
 /// A child that wrote into a closed pipe, or was reached by Ctrl-C, was ended by that. The program ends

@@ -166,7 +166,7 @@ impl Builder {
         CHILDREN.lock().collect_abandoned();
         // The child's standard input. And when it is closed here, there is a descriptor to be had for the
         // child: better to know before than after.
-        let null = null::open().map_err(|error| SpawnError::system("/dev/null", error))?;
+        let null = null::open().map_err(|error| SpawnError::system("opening /dev/null", error))?;
         let report = Report::new().map_err(|errno| SpawnError::system("mmap", errno))?;
         make_generator();
         // What is still buffered would otherwise be printed by both.

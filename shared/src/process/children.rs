@@ -6,6 +6,7 @@ use super::report::{Report, Said};
 use crate::channel::Message;
 use crate::sys::clock::{self, Deadline};
 use crate::sys::pidfd::{self, Status};
+use crate::sys::signal;
 use crate::sys::task::Owner;
 use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
@@ -44,7 +45,7 @@ impl Child {
     pub(super) fn wait(&self, deadline: Deadline) -> Option<Status> {
         loop {
             if self.collected().is_none() {
-                pidfd::wait(self.pidfd.as_fd(), deadline);
+                self.await_end(deadline);
             }
             let status = self.collect();
             if status.is_some() || deadline.has_passed() {
@@ -52,6 +53,15 @@ impl Child {
             }
             // It has ended, but may not be collected yet: a debugger that follows it comes first.
             clock::sleep_until(Deadline::after(Duration::from_millis(1)));
+        }
+    }
+
+    fn await_end(&self, deadline: Deadline) {
+        if deadline != Deadline::NEVER || signal::is_any_caught() {
+            pidfd::wait(self.pidfd.as_fd(), deadline);
+        } else if let Some(status) = pidfd::await_end(self.pidfd.as_fd()) {
+            // Nothing else to look after, so one call does it all.
+            *lock(&self.status) = Some(status);
         }
     }
 
@@ -239,6 +249,17 @@ pub fn active_children() -> Vec<Process> {
     children.collect_abandoned();
     let alive = children.by_serial.values().filter(|child| !child.has_ended());
     alive.map(|child| child.process.clone()).collect()
+}
+
+/// Of the children that this process has started after the one of that number, those that have not been collected;
+/// without some. The number is then that of the last.
+pub(crate) fn children_since(number: &mut u64, without: &[u32]) -> Vec<u64> {
+    let Some(children) = CHILDREN.lock_if_used() else { return Vec::new() };
+    let new = children.by_serial.range(*number + 1..).map(|(_, child)| child);
+    let new = new.filter(|child| child.collected().is_none() && !without.contains(&child.process.id()));
+    let owners = new.map(|child| Owner::of(child.process.id()).to_word()).collect();
+    *number = children.started;
+    owners
 }
 
 /// All that this process has listed.

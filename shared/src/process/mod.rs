@@ -60,6 +60,7 @@ pub mod signal;
 
 pub use builder::{Builder, spawn};
 pub use children::active_children;
+pub(crate) use children::children_since;
 #[cfg(feature = "demo")]
 pub(crate) use children::kill_all;
 pub use error::{ExitError, PanicReport, SpawnError};

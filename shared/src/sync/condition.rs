@@ -176,11 +176,13 @@ impl Condition {
 
     /// Notifies the one who has waited longest. If nobody waits, nothing happens.
     #[doc(alias = "signal")]
+    #[inline]
     pub fn notify_one(&self) {
         self.shared.notify(1);
     }
 
     /// Notifies as many, those who have waited longest; all, if there are fewer.
+    #[inline]
     pub fn notify(&self, count: usize) {
         self.shared.notify(count);
     }
@@ -192,6 +194,7 @@ impl Condition {
     }
 
     /// Whether notified by the deadline; the guard in any case.
+    #[inline]
     fn wait_until<G: Guard>(&self, guard: G, deadline: Deadline) -> (Result<G, Poisoned<G>>, bool) {
         let place = self.shared.enter(Owner::current());
         let place = place.expect("no more than 65,535 may wait at a Condition");
@@ -224,6 +227,7 @@ struct Turn<'a> {
 }
 
 impl Turn<'_> {
+    #[inline]
     fn wait(&mut self, spin: &Spin, deadline: Deadline) -> bool {
         let notified = self.place.is_some_and(|place| self.waiters.wait(place, spin, deadline));
         if !notified {
@@ -232,6 +236,7 @@ impl Turn<'_> {
         notified
     }
 
+    #[inline]
     fn settle(&mut self) {
         if let Some(place) = self.place.take() {
             self.waiters.settle(place);

@@ -19,11 +19,11 @@ use std::time::Duration;
 /// * **At drop** of the last handle in a process the memory is unmapped there. Those who wait elsewhere wait on.
 /// * **At a fork** nothing happens: nobody holds an event.
 /// * **At a death** of a waiter nothing is left behind. If a process dies in the middle of `set`, the event is
-///   set or not; if it is, all who wait are released within half a second.
+///   set and all who wait are released, or neither.
 ///
 /// What a process did before it set the event is seen by those whose wait that ended.
 ///
-/// Beneath is the `futex(2)` of Linux.
+/// Beneath is the `futex(2)` of Linux, with `FUTEX_WAKE_OP`, which sets and wakes in one step.
 ///
 /// ```
 /// use shared::process;
@@ -76,6 +76,7 @@ impl Event {
 
     /// Makes the event unset. Who had been waiting when it was set is released all the same. If it is not set
     /// nothing changes.
+    #[inline]
     pub fn clear(&self) {
         self.flag.clear();
     }

@@ -15,7 +15,8 @@
 //! # The transitions
 //!
 //! ```text
-//! set       any                  => the same + SET            or; if SLEEPERS was set, wakes all
+//! set       no SLEEPERS          => the same + SET            CAS
+//! set       SLEEPERS             => the same + SET            by the kernel, which wakes all in the same step
 //! clear     SET (+ SLEEPERS)     => next even, no SLEEPERS    CAS
 //! announce  even                 => the same + SLEEPERS       CAS, before every sleep
 //! ```
@@ -28,14 +29,15 @@
 //!
 //! *Nobody sleeps through a set.* Who sleeps had announced it in the same word and the same state, and the
 //! kernel lets him sleep only while the word still says so. Only a set changes that word, and it finds the
-//! mark there and wakes all. So a clear may take the mark away, at once and without a thought for those who
+//! mark there: then the kernel sets and wakes all. So a clear may take the mark away, at once and without a thought for those who
 //! have not run yet: they compare states, not flags.
 //!
-//! *Whoever dies.* A setter, between the set and the wake: then the sleepers find the new state when their
-//! slice ends ([`Slice`]), or are woken by the next who sets what is set already, for the mark is still
-//! there. A waiter leaves at most the mark, which costs one idle wake. No count is kept, so none can be wrong.
+//! *Whoever dies.* To a setter that is killed the set and the wake are one step, so no wake-up is lost with him, and
+//! who sleeps needs no time limit of his own: that would take a timer, which whoever is woken has to take down. (In a
+//! process that answers signals he wakes now and then, for one that comes just before he sleeps.) A waiter leaves at
+//! most the mark, which costs one idle wake. No count is kept, so none can be wrong.
 //!
-//! *Memory order.* `Release` in the set and `Acquire` wherever a wait ends order what was done before the one
+//! *Memory order.* `Release` in the set, or the kernel's own order, which is stronger, and `Acquire` wherever a wait ends order what was done before the one
 //! and after the other; the clear in between reads and writes in one step, so it passes that order on. It has
 //! `Acquire` of its own, for those who clear and then look whether there is work.
 
@@ -43,10 +45,11 @@ use super::slice::Slice;
 use super::spin::Spin;
 use crate::sys::atomic::{
     AtomicU64,
-    Ordering::{Acquire, Release},
+    Ordering::{Acquire, Relaxed, Release},
 };
 use crate::sys::clock::Deadline;
 use crate::sys::futex::{self, Wait};
+use crate::sys::signal;
 
 const SET: u64 = 1;
 /// Somebody sleeps, or is about to: who sets, wakes.
@@ -67,15 +70,22 @@ impl Flag {
         self.word.load(Acquire) & SET != 0
     }
 
-    /// Safe in a signal handler: an atomic, and a system call that does not fail, so `errno` stays as it is.
+    /// Safe in a signal handler: atomics, and a system call that does not fail, so `errno` stays as it is.
     #[inline]
     pub(super) fn set(&self) {
-        // set
-        if self.word.fetch_or(SET, Release) & SLEEPERS != 0 {
-            futex::wake(&self.word, i32::MAX);
+        let mut seen = self.word.load(Relaxed);
+        while seen & SLEEPERS == 0 {
+            // set
+            match self.word.compare_exchange(seen, seen | SET, Release, Relaxed) {
+                Ok(_) => return,
+                Err(now) => seen = now,
+            }
         }
+        // set, and wake
+        futex::set_and_wake_all(&self.word, SET as u32);
     }
 
+    #[inline]
     pub(super) fn clear(&self) {
         let seen = self.word.load(Acquire);
         if seen & SET != 0 {
@@ -91,7 +101,7 @@ impl Flag {
         first & SET != 0 || spin.until(|| self.has_left(first)) || self.sleep(first, deadline)
     }
 
-    #[cold]
+    #[inline]
     fn sleep(&self, first: u64, deadline: Deadline) -> bool {
         let marked = first | SLEEPERS;
         let mut slice = Slice::first();
@@ -101,7 +111,8 @@ impl Flag {
                 Err(now) if now != marked => return true,
                 _ => {}
             }
-            let waited = futex::wait(&self.word, marked, deadline.at_most(slice.next()));
+            let until = if signal::is_any_caught() { deadline.at_most(slice.next()) } else { deadline };
+            let waited = futex::wait(&self.word, marked, until);
             if self.has_left(first) {
                 return true;
             }
@@ -111,17 +122,20 @@ impl Flag {
         }
     }
 
+    #[inline]
     fn has_left(&self, first: u64) -> bool {
         state(self.word.load(Acquire)) != first
     }
 }
 
 /// The word without the mark.
+#[inline]
 fn state(word: u64) -> u64 {
     word & !SLEEPERS
 }
 
 /// The state after this one, which is odd. The carry goes over the mark.
+#[inline]
 pub(super) fn cleared(word: u64) -> u64 {
     state((word | SLEEPERS).wrapping_add(1))
 }

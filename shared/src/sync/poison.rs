@@ -77,7 +77,7 @@ pub struct Poisoned<G> {
 }
 
 impl<G> Poisoned<G> {
-    pub(super) fn new(guard: G, cause: Cause) -> Poisoned<G> {
+    pub(crate) fn new(guard: G, cause: Cause) -> Poisoned<G> {
         Poisoned { guard, cause }
     }
 

@@ -115,6 +115,7 @@ pub(super) struct Place {
 
 impl<const SLOTS: usize> Waiters<SLOTS> {
     /// From now on the caller can be notified. `None`: there are too many already.
+    #[inline]
     pub(super) fn enter(&self, me: Owner) -> Option<Place> {
         let line = self.line.load(Acquire);
         let (drawn, mark) = (line / TICKET, (line & MARK) as usize);
@@ -146,6 +147,7 @@ impl<const SLOTS: usize> Waiters<SLOTS> {
     }
 
     /// Draws a ticket, and raises the mark above the slot.
+    #[inline]
     fn draw(&self, slot: usize) -> u64 {
         let mut line = self.line.load(Relaxed);
         loop {
@@ -160,6 +162,7 @@ impl<const SLOTS: usize> Waiters<SLOTS> {
 
     /// Waits until notified or until the deadline. `true`: it has been notified, and [`settle`](Self::settle)s when
     /// it has its lock; `false`: it has not, and its place is no longer its own.
+    #[inline]
     pub(super) fn wait(&self, place: Place, spin: &Spin, deadline: Deadline) -> bool {
         let word = &self.slots[place.slot].word;
         let asleep = place.me.to_word() | ASLEEP;
@@ -201,6 +204,7 @@ impl<const SLOTS: usize> Waiters<SLOTS> {
     }
 
     /// One who has been notified has its lock again.
+    #[inline]
     pub(super) fn settle(&self, place: Place) {
         // settle
         self.slots[place.slot].word.store(FREE, Release);
@@ -216,6 +220,7 @@ impl<const SLOTS: usize> Waiters<SLOTS> {
     }
 
     /// Lowers the mark to the topmost slot in use.
+    #[inline]
     fn lower(&self) {
         loop {
             let line = self.line.load(Acquire);
@@ -230,6 +235,7 @@ impl<const SLOTS: usize> Waiters<SLOTS> {
     }
 
     /// Notifies so many, those who have waited longest.
+    #[inline]
     pub(super) fn notify(&self, count: usize) {
         let drawn = self.line.load(Acquire) / TICKET;
         for _ in 0..count {
@@ -252,6 +258,7 @@ impl<const SLOTS: usize> Waiters<SLOTS> {
     }
 
     /// Notifies the one who has waited longest, of those whose ticket is below `drawn`. `false`: there is none.
+    #[inline]
     fn notify_one(&self, drawn: u64) -> bool {
         loop {
             let waiting = self.in_use().filter_map(|slot| Some((slot, slot.waiting(drawn)?)));
@@ -264,6 +271,7 @@ impl<const SLOTS: usize> Waiters<SLOTS> {
         }
     }
 
+    #[inline]
     fn in_use(&self) -> impl Iterator<Item = &Slot> {
         let mark = (self.line.load(Acquire) & MARK) as usize;
         self.slots.iter().take(mark)
@@ -313,11 +321,13 @@ enum Given {
 
 impl Slot {
     /// The word of one who waits here and whose ticket is below `drawn`.
+    #[inline]
     fn waiting(&self, drawn: u64) -> Option<u64> {
         let seen = self.word.load(Acquire);
         (seen != FREE && seen & NOTIFIED == 0 && self.ticket.load(Relaxed) < drawn).then_some(seen)
     }
 
+    #[inline]
     fn give(&self, seen: u64, drawn: u64) -> Given {
         let notified = seen & !ASLEEP | NOTIFIED;
         self.given.fetch_max(drawn, Relaxed);

@@ -242,6 +242,12 @@ pub(crate) fn safe_point() -> bool {
     is_pending() && run_answers()
 }
 
+/// Whether any signal is answered by a handler of this library.
+#[inline]
+pub(crate) fn is_any_caught() -> bool {
+    CAUGHT.load(Relaxed) != 0
+}
+
 #[cold]
 fn run_answers() -> bool {
     /// Ended, by a panic too.

@@ -103,6 +103,11 @@ impl Owner {
         Owner(owner)
     }
 
+    /// The process of this pid, which cannot be another's: a child, say, that nobody has collected.
+    pub(crate) fn of(pid: u32) -> Owner {
+        Owner(number(pid, start_time(&format!("/proc/{pid}/stat"))))
+    }
+
     /// Whether it is the calling process. Asked in a new child about another it reads no `/proc`.
     pub(crate) fn is_me(self) -> bool {
         match PROCESS.get() {

@@ -15,6 +15,12 @@ pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// `CLOCK_MONOTONIC` in nanoseconds, the same in all processes.
+pub(crate) fn clock() -> u64 {
+    let now = nix::time::ClockId::CLOCK_MONOTONIC.now().expect("a clock");
+    Duration::from(now).as_nanos() as u64
+}
+
 /// What a child does that is to be there until somebody ends it.
 pub(crate) fn sleep_for_ever() {
     loop {
@@ -59,6 +65,12 @@ impl Stat {
 /// Its state as `proc(5)` has it (`R`, `S`, `T`, `Z`, …); `None` if nobody has this pid.
 pub(crate) fn state(pid: u32) -> Option<char> {
     Stat::of(pid).map(|stat| stat.state)
+}
+
+/// Whether it sleeps in this system call; it may sleep for other reasons before it gets there.
+pub(crate) fn sleeps_in(call: i64, pid: u32) -> bool {
+    let calls = fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
+    state(pid) == Some('S') && calls.starts_with(&format!("{call} "))
 }
 
 /// Whether the process has ended, collected or not.

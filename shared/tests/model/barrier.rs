@@ -6,10 +6,11 @@
 use super::meeting::{self, Fate, Meeting, Slot};
 use super::raw::RawLock;
 use super::spin::Spin;
+use crate::stage;
+use crate::sys::Behaviour;
 use crate::sys::atomic::AtomicU64;
 use crate::sys::clock::Deadline;
 use crate::sys::task::{self, Owner};
-use crate::sys::{Behaviour, set_behaviour};
 use loom::cell::UnsafeCell;
 use std::array;
 use std::cell::{Cell, RefCell};
@@ -70,7 +71,7 @@ impl Scene {
 
     /// `action`: what comes of it, if this is the last one.
     fn wait_and_act(&self, me: Owner, deadline: Deadline, action: Fate) -> Fate {
-        self.data[me.pid() as usize - 2].with_mut(|_| ());
+        self.data[stage::place(me)].with_mut(|_| ());
         let party = match self.meeting.arrive(me, self.parties, deadline) {
             Ok(party) => party,
             Err(fate) => {
@@ -97,9 +98,9 @@ impl Scene {
         seen.passed.fetch_add(with(meeting::PASSED), Relaxed);
         seen.timed_out.fetch_add(with(meeting::TIMED_OUT), Relaxed);
         seen.reset.fetch_add(with(meeting::RESET), Relaxed);
-        // The first of the cast has pid 2.
-        let dead = with(meeting::DIED | 2);
+        let dead = with(meeting::DIED | u64::from(stage::owner(0).pid()));
         seen.found_dead.fetch_add(dead, Relaxed);
+        seen.died.fetch_add(u32::from(self.died.get()), Relaxed);
         assert!(dead == 0 || self.died.get(), "the living are dead");
         // Of one generation all pass or nobody: only the dead cannot tell.
         let (passed, actions) = (with(meeting::PASSED), self.actions.get());
@@ -172,33 +173,23 @@ fn nobody() -> Meeting<4> {
 impl Model {
     /// Runs all executions. Returns what was seen in them.
     fn check(self) -> Arc<Seen> {
-        set_behaviour(self.kernel);
-        let seen = Arc::new(Seen::default());
-        let mut loom = loom::model::Builder::new();
-        loom.preemption_bound = Some(self.preemptions);
-        loom.max_branches = 10_000;
-        let sees = Arc::clone(&seen);
-        loom.check(move || self.execute(&sees));
-        seen
+        stage::check(self.kernel, Some(self.preemptions), move |seen| self.execute(seen))
     }
 
     /// Runs all executions, for each step before which the first of the cast may die. Returns how often in all
     /// of them somebody was told of it.
     fn check_deaths(mut self) -> u32 {
         let mut found_dead = 0;
-        for steps in 0.. {
+        stage::each_death(5, |steps| {
             self.death = Some(steps);
             let seen = self.check();
             found_dead += seen.found_dead.load(Relaxed);
-            if seen.died.load(Relaxed) == 0 {
-                assert!(steps > 4, "all its steps were {steps}");
-                break;
-            }
-        }
+            seen.died.load(Relaxed)
+        });
         found_dead
     }
 
-    fn execute(self, seen: &Arc<Seen>) {
+    fn execute(self, seen: &Seen) {
         let scene = Rc::new(Scene {
             meeting: nobody(),
             parties: self.parties,
@@ -209,23 +200,7 @@ impl Model {
             died: Cell::new(false),
         });
         task::expect(self.cast.len(), u32::MAX);
-        let living = (0u32..).zip(self.cast).map(|(n, &role)| {
-            let me = Owner::new(n + 2, n + 2);
-            let steps = self.death.filter(|_| n == 0);
-            let (scene, seen) = (Rc::clone(&scene), Arc::clone(seen));
-            let dies = {
-                let scene = Rc::clone(&scene);
-                move || {
-                    seen.died.fetch_add(1, Relaxed);
-                    scene.died.set(true);
-                }
-            };
-            loom::thread::spawn(move || task::live(me, steps, || role(&scene, me), dies))
-        });
-        let living: Vec<_> = living.collect();
-        for one in living {
-            one.join().expect("nobody fails");
-        }
+        stage::play(&scene, self.cast, &[self.death], |scene, _| scene.died.set(true), || {});
         scene.judge(seen);
     }
 }

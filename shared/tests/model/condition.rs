@@ -9,11 +9,12 @@
 use super::raw::{RawLock, Taken};
 use super::spin::Spin;
 use super::waiters::{Slot, Waiters};
+use crate::stage;
+use crate::sys::Behaviour;
 use crate::sys::atomic::AtomicU64;
 use crate::sys::clock::{self, Deadline};
 use crate::sys::futex;
 use crate::sys::task::{self, Owner};
-use crate::sys::{Behaviour, set_behaviour};
 use loom::cell::UnsafeCell;
 use std::array;
 use std::cell::Cell;
@@ -57,6 +58,7 @@ struct Scene {
     notified: Cell<usize>,
     woken: Cell<usize>,
     gave_up: Cell<u32>,
+    died: Cell<u32>,
 }
 
 /// How often something happened in all the executions of a model.
@@ -113,7 +115,8 @@ impl Scene {
         assert!(self.woken.get() <= self.notified.get(), "woken without having been notified");
         seen.woken.fetch_add(self.woken.get() as u32, Relaxed);
         seen.gave_up.fetch_add(self.gave_up.get(), Relaxed);
-        assert!(self.waiters.waiting() <= seen.died.load(Relaxed) as usize, "somebody is still counted");
+        seen.died.fetch_add(self.died.get(), Relaxed);
+        assert!(self.waiters.waiting() <= self.died.get() as usize, "somebody is still counted");
         // Nothing is left over for one who comes later, though it looks for what the dead left.
         task::expect(1, u32::MAX);
         task::bury(Owner::new(9, 9));
@@ -210,28 +213,18 @@ fn nobody() -> Waiters<3> {
 impl Model {
     /// Runs all executions. Returns what was seen in them.
     fn check(self) -> Arc<Seen> {
-        set_behaviour(self.kernel);
-        let seen = Arc::new(Seen::default());
-        let mut loom = loom::model::Builder::new();
-        loom.preemption_bound = Some(self.preemptions);
-        loom.max_branches = 10_000;
-        let sees = Arc::clone(&seen);
-        loom.check(move || self.execute(&sees));
-        seen
+        stage::check(self.kernel, Some(self.preemptions), move |seen| self.execute(seen))
     }
 
     /// Runs all executions, for each step before which the first of the cast may die.
     fn check_deaths(mut self) {
-        for steps in 0.. {
+        stage::each_death(7, |steps| {
             self.death = Some(steps);
-            if self.check().died.load(Relaxed) == 0 {
-                assert!(steps > 6, "all its steps were {steps}");
-                break;
-            }
-        }
+            self.check().died.load(Relaxed)
+        });
     }
 
-    fn execute(self, seen: &Arc<Seen>) {
+    fn execute(self, seen: &Seen) {
         let scene = Rc::new(Scene {
             waiters: nobody(),
             lock: RawLock::new(),
@@ -241,22 +234,10 @@ impl Model {
             notified: Cell::new(0),
             woken: Cell::new(0),
             gave_up: Cell::new(0),
+            died: Cell::new(0),
         });
         task::expect(self.cast.len(), u32::MAX);
-        let living = (0u32..).zip(self.cast).map(|(n, &role)| {
-            let me = Owner::new(n + 2, n + 2);
-            let steps = self.death.filter(|_| n == 0);
-            let (scene, seen) = (Rc::clone(&scene), Arc::clone(seen));
-            let dies = move || {
-                seen.died.fetch_add(1, Relaxed);
-            };
-            loom::thread::spawn(move || task::live(me, steps, || role(&scene, me), dies))
-        });
-        let living: Vec<_> = living.collect();
-        (self.meanwhile)();
-        for one in living {
-            one.join().expect("nobody fails");
-        }
+        stage::play(&scene, self.cast, &[self.death], |scene, _| scene.died.set(1), self.meanwhile);
         clock::pass(MOMENT);
         scene.judge(seen);
     }

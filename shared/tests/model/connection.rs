@@ -5,21 +5,22 @@
 //! `laws.rs`, where nobody dies no slice ends, so who is not woken is stranded, and loom reports a deadlock.
 
 use super::asleep::Asleep;
+use crate::stage;
+use crate::sys::Behaviour;
 use crate::sys::atomic::{AtomicU64, fence};
 use crate::sys::clock::Deadline;
 use crate::sys::futex::{self, Wait};
 use crate::sys::task::{self, Owner, step};
-use crate::sys::{Behaviour, set_behaviour};
 use loom::sync::atomic::{
     AtomicU32, Ordering::Acquire, Ordering::Relaxed, Ordering::Release, Ordering::SeqCst,
 };
 use std::cell::Cell;
 use std::rc::Rc;
-use std::sync::{Arc, atomic};
+use std::sync::atomic;
 use std::time::Duration;
 
-/// What one thread of a model does; `n` is its place in the cast.
-type Role = fn(&Scene, n: usize);
+/// What one thread of a model does.
+type Role = fn(&Scene, Owner);
 
 /// One model: who is in it and what happens to them.
 #[derive(Clone, Copy)]
@@ -41,6 +42,7 @@ struct Scene {
     bell: AtomicU64,
     /// How often somebody was told that it is the end.
     ended: Cell<u32>,
+    died: Cell<u32>,
 }
 
 impl Scene {
@@ -79,29 +81,29 @@ impl Scene {
     }
 }
 
-fn receives(scene: &Scene, _: usize) {
+fn receives(scene: &Scene, _: Owner) {
     scene.receive(1);
 }
 
-fn receives_two(scene: &Scene, _: usize) {
+fn receives_two(scene: &Scene, _: Owner) {
     scene.receive(1);
     scene.receive(2);
 }
 
-fn sends(scene: &Scene, _: usize) {
+fn sends(scene: &Scene, _: Owner) {
     scene.change();
     fence(SeqCst);
     scene.asleep.wake(|| scene.ring());
 }
 
-fn sends_two(scene: &Scene, n: usize) {
-    sends(scene, n);
-    sends(scene, n);
+fn sends_two(scene: &Scene, me: Owner) {
+    sends(scene, me);
+    sends(scene, me);
 }
 
 /// Until there is something, or the first of the cast has died: then it looks once more.
-fn receives_or_hears_of_the_end(scene: &Scene, _: usize) {
-    let (mut heard, sender) = (0, owner(0));
+fn receives_or_hears_of_the_end(scene: &Scene, _: Owner) {
+    let (mut heard, sender) = (0, stage::owner(0));
     let received = scene.asleep.until(
         || scene.is_there(1),
         || {
@@ -116,7 +118,7 @@ fn receives_or_hears_of_the_end(scene: &Scene, _: usize) {
 }
 
 /// Wakes only when there is much room.
-fn frees_two(scene: &Scene, _: usize) {
+fn frees_two(scene: &Scene, _: Owner) {
     for _ in 0..2 {
         scene.change();
         fence(SeqCst);
@@ -126,26 +128,18 @@ fn frees_two(scene: &Scene, _: usize) {
     }
 }
 
-fn waits_for_room(scene: &Scene, _: usize) {
+fn waits_for_room(scene: &Scene, _: Owner) {
     scene.receive(2);
-}
-
-fn owner(n: usize) -> Owner {
-    Owner::new(n as u32 + 2, n as u32 + 2)
 }
 
 impl Model {
     /// Runs all executions. Returns how often the end was told, and how often the first died.
     fn check(self) -> (u32, u32) {
-        set_behaviour(self.kernel);
-        let seen = Arc::new((atomic::AtomicU32::new(0), atomic::AtomicU32::new(0)));
-        let mut loom = loom::model::Builder::new();
-        loom.preemption_bound = self.preemptions;
-        let sees = Arc::clone(&seen);
-        loom.check(move || {
+        type Seen = (atomic::AtomicU32, atomic::AtomicU32);
+        let seen = stage::check(self.kernel, self.preemptions, move |seen: &Seen| {
             let (ended, died) = self.execute();
-            sees.0.fetch_add(ended, atomic::Ordering::Relaxed);
-            sees.1.fetch_add(died, atomic::Ordering::Relaxed);
+            seen.0.fetch_add(ended, atomic::Ordering::Relaxed);
+            seen.1.fetch_add(died, atomic::Ordering::Relaxed);
         });
         (seen.0.load(atomic::Ordering::Relaxed), seen.1.load(atomic::Ordering::Relaxed))
     }
@@ -153,15 +147,12 @@ impl Model {
     /// Runs all executions, for each step before which the first of the cast may die.
     fn check_deaths(mut self, at_least: u32) -> u32 {
         let mut ended = 0;
-        for steps in 0.. {
+        stage::each_death(at_least, |steps| {
             self.death = Some(steps);
             let (ends, deaths) = self.check();
             ended += ends;
-            if deaths == 0 {
-                assert!(steps >= at_least, "all its steps were {steps}");
-                break;
-            }
-        }
+            deaths
+        });
         ended
     }
 
@@ -171,19 +162,11 @@ impl Model {
             amount: AtomicU32::new(0),
             bell: AtomicU64::new(0),
             ended: Cell::new(0),
+            died: Cell::new(0),
         });
         task::expect(self.cast.len(), u32::MAX);
-        let died = Rc::new(Cell::new(0));
-        let living = (0usize..).zip(self.cast).map(|(n, &role)| {
-            let steps = self.death.filter(|_| n == 0);
-            let (scene, died) = (Rc::clone(&scene), Rc::clone(&died));
-            loom::thread::spawn(move || task::live(owner(n), steps, || role(&scene, n), || died.set(1)))
-        });
-        let living: Vec<_> = living.collect();
-        for one in living {
-            one.join().expect("nobody fails");
-        }
-        (scene.ended.get(), died.get())
+        stage::play(&scene, self.cast, &[self.death], |scene, _| scene.died.set(1), || {});
+        (scene.ended.get(), scene.died.get())
     }
 }
 
@@ -243,7 +226,7 @@ fn lost_rings_are_noticed() {
 #[test]
 #[should_panic(expected = "deadlock")]
 fn a_missing_fence_between_change_and_look_is_noticed() {
-    fn sends_without_a_fence(scene: &Scene, _: usize) {
+    fn sends_without_a_fence(scene: &Scene, _: Owner) {
         scene.change();
         scene.asleep.wake(|| scene.ring());
     }
@@ -253,7 +236,7 @@ fn a_missing_fence_between_change_and_look_is_noticed() {
 #[test]
 #[should_panic(expected = "deadlock")]
 fn a_sleep_without_a_second_look_is_noticed() {
-    fn sleeps_unasked(scene: &Scene, _: usize) {
+    fn sleeps_unasked(scene: &Scene, _: Owner) {
         let mut heard = 0;
         while !scene.is_there(1) {
             let _ = scene.asleep.announce();
@@ -266,7 +249,7 @@ fn a_sleep_without_a_second_look_is_noticed() {
 #[test]
 #[should_panic(expected = "deadlock")]
 fn an_announcement_after_the_look_is_noticed() {
-    fn announces_late(scene: &Scene, _: usize) {
+    fn announces_late(scene: &Scene, _: Owner) {
         let mut heard = 0;
         while !scene.is_there(1) {
             scene.sleep(&mut heard);
@@ -280,8 +263,8 @@ fn an_announcement_after_the_look_is_noticed() {
 #[test]
 #[should_panic(expected = "all that was sent is received")]
 fn an_end_told_without_a_last_look_is_noticed() {
-    fn believes_at_once(scene: &Scene, _: usize) {
-        let (mut heard, sender) = (0, owner(0));
+    fn believes_at_once(scene: &Scene, _: Owner) {
+        let (mut heard, sender) = (0, stage::owner(0));
         let there = || scene.is_there(1);
         scene.asleep.until(there, || {
             scene.sleep(&mut heard);

@@ -5,22 +5,22 @@
 
 use super::flag::Flag;
 use super::spin::Spin;
+use crate::stage;
+use crate::sys::Behaviour;
 use crate::sys::clock::{self, Deadline};
 use crate::sys::futex;
 use crate::sys::task::{self, Owner};
-use crate::sys::{Behaviour, set_behaviour};
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::cell::Cell;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic;
 use std::time::Duration;
 
 const MOMENT: Duration = Duration::from_millis(1);
 
-/// What one thread of a model does; `n` is its place in the cast.
-type Role = fn(&Scene, n: usize);
+/// What one thread of a model does.
+type Role = fn(&Scene, Owner);
 
 /// One model: who is in it and what happens to them.
 #[derive(Clone, Copy)]
@@ -32,8 +32,8 @@ struct Model {
     set: bool,
     /// What comes from outside meanwhile.
     meanwhile: fn(),
-    /// How often time passes because all the living sleep.
-    slices: u32,
+    /// And when the first of the cast has ended.
+    after_the_first: fn(&Scene),
     preemptions: Option<usize>,
     kernel: Behaviour,
 }
@@ -43,7 +43,7 @@ const MODEL: Model = Model {
     death: None,
     set: false,
     meanwhile: || {},
-    slices: u32::MAX,
+    after_the_first: |_| {},
     preemptions: None,
     kernel: Behaviour::FirstComeFirst,
 };
@@ -60,69 +60,76 @@ struct Scene {
     /// A moment after the beginning.
     soon: Deadline,
     gave_up: Cell<u32>,
+    died: Cell<u32>,
 }
 
-fn waits(scene: &Scene, n: usize) {
-    assert!(scene.flag.wait(&scene.spins[n], Deadline::NEVER));
+impl Scene {
+    fn spin(&self, me: Owner) -> &Spin {
+        &self.spins[stage::place(me)]
+    }
+}
+
+fn waits(scene: &Scene, me: Owner) {
+    assert!(scene.flag.wait(scene.spin(me), Deadline::NEVER));
     // The wait may have been over before it had to look twice.
-    scene.spins[n].begin();
+    scene.spin(me).begin();
 }
 
-fn waits_and_reads(scene: &Scene, n: usize) {
-    waits(scene, n);
+fn waits_and_reads(scene: &Scene, me: Owner) {
+    waits(scene, me);
     scene.data.with(|_| ());
 }
 
-fn waits_a_moment(scene: &Scene, n: usize) {
-    if !scene.flag.wait(&scene.spins[n], scene.soon) {
+fn waits_a_moment(scene: &Scene, me: Owner) {
+    if !scene.flag.wait(scene.spin(me), scene.soon) {
         assert!(scene.soon.has_passed(), "gave up too early");
         scene.gave_up.set(scene.gave_up.get() + 1);
     }
-    scene.spins[n].begin();
+    scene.spin(me).begin();
 }
 
 /// When the wait of the first has begun: another clears.
-fn writes_and_sets_in_time(scene: &Scene, n: usize) {
+fn writes_and_sets_in_time(scene: &Scene, me: Owner) {
     scene.spins[0].await_beginning();
-    writes_and_sets(scene, n);
+    writes_and_sets(scene, me);
 }
 
-fn sets(scene: &Scene, _: usize) {
+fn sets(scene: &Scene, _: Owner) {
     scene.flag.set();
 }
 
-fn clears(scene: &Scene, _: usize) {
+fn clears(scene: &Scene, _: Owner) {
     scene.flag.clear();
 }
 
-fn writes_and_sets(scene: &Scene, _: usize) {
+fn writes_and_sets(scene: &Scene, _: Owner) {
     scene.data.with_mut(|_| ());
     scene.flag.set();
 }
 
 /// Sets and clears when the waits of all others have begun.
-fn sets_and_clears_in_time(scene: &Scene, n: usize) {
-    scene.spins[..n].iter().for_each(Spin::await_beginning);
+fn sets_and_clears_in_time(scene: &Scene, me: Owner) {
+    scene.spins[..stage::place(me)].iter().for_each(Spin::await_beginning);
     scene.flag.set();
     scene.flag.clear();
 }
 
 /// Sets when the wait of the second has begun.
-fn sets_in_time(scene: &Scene, _: usize) {
+fn sets_in_time(scene: &Scene, _: Owner) {
     scene.spins[1].await_beginning();
     scene.flag.set();
 }
 
-fn works_and_sets(scene: &Scene, _: usize) {
+fn works_and_sets(scene: &Scene, _: Owner) {
     scene.work.store(1, Relaxed);
     scene.flag.set();
 }
 
 /// Sleeps only when there is nothing to do.
-fn clears_and_looks_for_work(scene: &Scene, n: usize) {
+fn clears_and_looks_for_work(scene: &Scene, me: Owner) {
     scene.flag.clear();
     if scene.work.load(Relaxed) == 0 {
-        waits(scene, n);
+        waits(scene, me);
         assert_eq!(scene.work.load(Relaxed), 1, "nobody sets it without work");
     }
 }
@@ -130,28 +137,21 @@ fn clears_and_looks_for_work(scene: &Scene, n: usize) {
 impl Model {
     /// Runs all executions. Returns how often somebody gave up, and how often the first died.
     fn check(self) -> (u32, u32) {
-        set_behaviour(self.kernel);
-        let seen = Arc::new((atomic::AtomicU32::new(0), atomic::AtomicU32::new(0)));
-        let mut loom = loom::model::Builder::new();
-        loom.preemption_bound = self.preemptions;
-        let sees = Arc::clone(&seen);
-        loom.check(move || {
+        type Seen = (atomic::AtomicU32, atomic::AtomicU32);
+        let seen = stage::check(self.kernel, self.preemptions, move |seen: &Seen| {
             let (gave_up, died) = self.execute();
-            sees.0.fetch_add(gave_up, atomic::Ordering::Relaxed);
-            sees.1.fetch_add(died, atomic::Ordering::Relaxed);
+            seen.0.fetch_add(gave_up, atomic::Ordering::Relaxed);
+            seen.1.fetch_add(died, atomic::Ordering::Relaxed);
         });
         (seen.0.load(atomic::Ordering::Relaxed), seen.1.load(atomic::Ordering::Relaxed))
     }
 
     /// Runs all executions, for each step before which the first of the cast may die.
     fn check_deaths(mut self, at_least: u32) {
-        for steps in 0.. {
+        stage::each_death(at_least, |steps| {
             self.death = Some(steps);
-            if self.check().1 == 0 {
-                assert!(steps >= at_least, "all its steps were {steps}");
-                break;
-            }
-        }
+            self.check().1
+        });
     }
 
     fn execute(self) -> (u32, u32) {
@@ -162,24 +162,20 @@ impl Model {
             work: AtomicU32::new(0),
             soon: Deadline::after(MOMENT),
             gave_up: Cell::new(0),
+            died: Cell::new(0),
         });
         if self.set {
             scene.flag.set();
         }
-        task::expect(self.cast.len(), self.slices);
-        let died = Rc::new(Cell::new(0));
-        let living = (0usize..).zip(self.cast).map(|(n, &role)| {
-            let me = Owner::new(n as u32 + 2, n as u32 + 2);
-            let steps = self.death.filter(|_| n == 0);
-            let (scene, died) = (Rc::clone(&scene), Rc::clone(&died));
-            loom::thread::spawn(move || task::live(me, steps, || role(&scene, n), || died.set(1)))
-        });
-        let living: Vec<_> = living.collect();
+        // No time passes by itself: nobody looks round.
+        task::expect(self.cast.len(), 0);
+        let mut living =
+            stage::begin(&scene, self.cast, &[self.death], |scene, _| scene.died.set(1)).into_iter();
         (self.meanwhile)();
-        for one in living {
-            one.join().expect("nobody fails");
-        }
-        (scene.gave_up.get(), died.get())
+        stage::end(living.by_ref().take(1));
+        (self.after_the_first)(&scene);
+        stage::end(living);
+        (scene.gave_up.get(), scene.died.get())
     }
 }
 
@@ -232,12 +228,16 @@ fn signals_strand_nobody_and_release_nobody() {
 
 // One dies before a step, of all that it takes in turn.
 
-/// One slice is enough for each who sleeps.
+/// No slice is needed: who sets, wakes in the same step. Where it died before that, the survivors are helped.
 #[test]
-fn after_the_death_of_a_setter_all_are_released_if_it_is_set() {
-    let (cast, death): (&[Role], _) = (&[sets, waits, waits], Some(1));
-    let (_, died) = Model { cast, death, slices: 2, preemptions: Some(2), ..MODEL }.check();
-    assert_ne!(died, 0, "between the set and the wake");
+fn after_any_death_of_a_setter_all_are_released_if_it_is_set() {
+    fn set_unless_it_is(scene: &Scene) {
+        if !scene.flag.is_set() {
+            scene.flag.set();
+        }
+    }
+    let model = Model { after_the_first: set_unless_it_is, preemptions: Some(2), ..MODEL };
+    Model { cast: &[sets, waits, waits], ..model }.check_deaths(1);
 }
 
 #[test]
@@ -275,9 +275,9 @@ fn a_sleep_without_a_look_is_noticed() {
 #[test]
 #[should_panic(expected = "deadlock")]
 fn a_wait_that_asks_for_the_flag_alone_is_noticed() {
-    fn waits_for_the_flag(scene: &Scene, n: usize) {
+    fn waits_for_the_flag(scene: &Scene, me: Owner) {
         while !scene.flag.is_set() {
-            waits(scene, n);
+            waits(scene, me);
         }
     }
     Model { cast: &[waits_for_the_flag, sets_and_clears_in_time], ..MODEL }.check();

@@ -5,10 +5,11 @@
 //! gone on. A death or a sleep is no preemption.
 
 use super::raw::{RawLock, Taken};
+use crate::stage;
+use crate::sys::Behaviour;
 use crate::sys::clock::{self, Deadline};
 use crate::sys::futex;
 use crate::sys::task::{self, Owner};
-use crate::sys::{Behaviour, set_behaviour};
 use loom::cell::UnsafeCell;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -33,7 +34,7 @@ struct Model {
     deaths: [Option<u32>; 2],
     /// At the beginning the lock belongs to one who has died with it.
     from_the_dead: bool,
-    /// The last of the cast has the thread id of that one.
+    /// That one had the thread id of the last of the cast.
     same_number: bool,
     /// What comes from outside meanwhile.
     meanwhile: fn(),
@@ -111,10 +112,7 @@ impl Scene {
         assert_eq!(taken.iter().filter(|&&taken| taken != Taken::Clean).count(), inherited);
         assert!(owner.is_none_or(|owner| died.iter().any(|dead| dead.who == owner && dead.with_the_lock)));
         for (n, count) in seen.died.iter().enumerate() {
-            count.fetch_add(
-                died.iter().filter(|dead| dead.who.start() as usize == n + 2).count() as u32,
-                Relaxed,
-            );
+            count.fetch_add(died.iter().filter(|dead| dead.who == stage::owner(n)).count() as u32, Relaxed);
         }
         seen.inherited.fetch_add(inherited as u32, Relaxed);
         seen.gave_up.fetch_add(self.gave_up.get(), Relaxed);
@@ -151,27 +149,18 @@ fn waits_a_moment(scene: &Scene, me: Owner) {
 impl Model {
     /// Runs all executions. Returns what was seen in them.
     fn check(self) -> Arc<Seen> {
-        set_behaviour(self.kernel);
-        let seen = Arc::new(Seen::default());
-        let mut loom = loom::model::Builder::new();
-        loom.preemption_bound = self.preemptions;
-        let sees = Arc::clone(&seen);
-        loom.check(move || self.execute(&sees));
-        seen
+        stage::check(self.kernel, self.preemptions, move |seen| self.execute(seen))
     }
 
     /// Runs all executions, for each step before which the n-th of the cast may die.
     fn check_deaths(mut self, n: usize) {
         let mut inherited = 0;
-        for steps in 0.. {
+        stage::each_death(3, |steps| {
             self.deaths[n] = Some(steps);
             let seen = self.check();
             inherited += seen.inherited.load(Relaxed);
-            if seen.died[n].load(Relaxed) == 0 {
-                assert!(steps > 2, "all its steps were {steps}");
-                break;
-            }
-        }
+            seen.died[n].load(Relaxed)
+        });
         assert_ne!(inherited, 0, "nobody inherited");
     }
 
@@ -184,26 +173,15 @@ impl Model {
             taken: RefCell::default(),
             died: RefCell::default(),
         });
-        let late = Owner::new(1, 1);
         if self.from_the_dead {
+            let number = if self.same_number { stage::owner(self.cast.len() - 1).pid() } else { 1 };
+            let late = Owner::new(number, 1);
             assert_eq!(scene.lock.try_lock(late), Some(Taken::Clean));
             scene.died.borrow_mut().push(Death { who: late, with_the_lock: true });
             task::bury(late);
         }
         task::expect(self.cast.len(), self.slices);
-        let living = (0u32..).zip(self.cast).map(|(n, &role)| {
-            let last = n as usize + 1 == self.cast.len();
-            let tid = if last && self.same_number { 1 } else { n + 2 };
-            let me = Owner::new(tid, n + 2);
-            let steps = self.deaths.get(n as usize).copied().flatten();
-            let scene = Rc::clone(&scene);
-            loom::thread::spawn(move || task::live(me, steps, || role(&scene, me), || scene.lose(me)))
-        });
-        let living: Vec<_> = living.collect();
-        (self.meanwhile)();
-        for one in living {
-            one.join().expect("nobody fails");
-        }
+        stage::play(&scene, self.cast, &self.deaths, Scene::lose, self.meanwhile);
         scene.judge(seen);
     }
 }

@@ -6,15 +6,15 @@
 use super::line::{Corrupt, Hints, Line, NoClaim, NoItem};
 use crate::memory::blocks::Blocks;
 use crate::memory::ring::{Hold, Slot};
+use crate::stage;
 use crate::sync::{Awaited, Look, Spin};
+use crate::sys::Behaviour;
 use crate::sys::atomic::AtomicU64;
 use crate::sys::clock::Deadline;
 use crate::sys::task::{self, Owner};
-use crate::sys::{Behaviour, set_behaviour};
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// What one thread of a model does.
@@ -127,12 +127,7 @@ const MODEL: Model =
 impl Model {
     /// Runs it, and asks `law` at each end.
     fn holds(self, law: fn(&Scene)) -> u32 {
-        let (mut builder, died) = (loom::model::Builder::new(), Arc::new(AtomicU32::new(0)));
-        builder.preemption_bound = Some(self.preemptions);
-        builder.max_branches = 20_000;
-        let count = Arc::clone(&died);
-        builder.check(move || {
-            set_behaviour(self.kernel);
+        let died = stage::check(self.kernel, Some(self.preemptions), move |died: &AtomicU32| {
             task::expect(self.cast.len(), 6);
             let scene = Rc::new(Scene {
                 hints: Hints::new(),
@@ -148,18 +143,8 @@ impl Model {
             });
             let first = Owner::new(100, 20);
             (1..=self.before).for_each(|item| assert!(scene.put(first, item)));
-            let threads: Vec<_> = (1..)
-                .zip(self.cast)
-                .map(|(n, role)| {
-                    let (scene, steps) = (Rc::clone(&scene), self.death.filter(|_| n == 1));
-                    loom::thread::spawn(move || {
-                        let me = Owner::new(n, n);
-                        task::live(me, steps, || role(&scene, me), || scene.died.set(true));
-                    })
-                })
-                .collect();
-            threads.into_iter().for_each(|thread| thread.join().unwrap());
-            count.fetch_add(u32::from(scene.died.get()), Relaxed);
+            stage::play(&scene, self.cast, &[self.death], |scene, _| scene.died.set(true), || {});
+            died.fetch_add(u32::from(scene.died.get()), Relaxed);
             law(&scene);
         });
         died.load(Relaxed)
@@ -167,11 +152,7 @@ impl Model {
 
     /// For each step at which the first of the cast may die.
     fn holds_at_each_death(self, law: fn(&Scene)) {
-        let mut steps = 0;
-        while (Model { death: Some(steps), ..self }.holds(law)) != 0 {
-            steps += 1;
-        }
-        assert!(steps > 3, "it died {steps} times only");
+        stage::each_death(4, |steps| Model { death: Some(steps), ..self }.holds(law));
     }
 
     fn fails(self, law: fn(&Scene)) {

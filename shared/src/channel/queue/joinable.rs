@@ -5,8 +5,8 @@ use super::error::{
 };
 use super::line::Corrupt;
 use super::road::{NotGot, Patience, Road, Ticket};
-use super::{bound, get_error, put, put_error, with_buffer};
-use crate::channel::message::{self, Message, MessageError};
+use super::{bound, get, put, put_error};
+use crate::channel::message::{Message, MessageError};
 use crate::memory::ring::Hold;
 use crate::sync::Held;
 use crate::sys::atomic::AtomicU64;
@@ -58,25 +58,6 @@ pub struct JoinableQueue<T> {
     /// Before it, this process has done all that it got; as a rule.
     done: Arc<AtomicU64>,
     items: PhantomData<fn(T) -> T>,
-}
-
-/// Takes an item, and decodes it: `Err(Err)` is the codec's.
-fn get<T: Message>(
-    road: &Road,
-    hold: Hold,
-    patience: Patience,
-) -> Result<(T, Ticket), Result<NotGot, MessageError>> {
-    with_buffer(|bytes| {
-        let ticket = road.get(hold, patience, bytes).map_err(Ok)?;
-        match message::decode(bytes) {
-            Ok(item) => Ok((item, ticket)),
-            Err(error) => {
-                // Nobody else could, either.
-                road.finish_at(ticket.at, hold);
-                Err(Err(error))
-            }
-        }
-    })
 }
 
 impl<T: Message> JoinableQueue<T> {
@@ -157,7 +138,7 @@ impl<T: Message> JoinableQueue<T> {
     ///
     /// [`GetError`].
     pub fn get(&self) -> Result<T, GetError> {
-        get_error!(self.get_within(Patience::EVER))
+        self.get_within(Patience::EVER)
     }
 
     /// Takes the next item if there is one now: Python's `get_nowait`.
@@ -167,7 +148,7 @@ impl<T: Message> JoinableQueue<T> {
     /// [`TryGetError`].
     #[doc(alias = "get_nowait")]
     pub fn try_get(&self) -> Result<T, TryGetError> {
-        get_error!(self.get_within(Patience::None))
+        self.get_within(Patience::None)
     }
 
     /// Takes the next item, waiting at most `timeout` for one.
@@ -176,13 +157,14 @@ impl<T: Message> JoinableQueue<T> {
     ///
     /// [`GetTimeoutError`].
     pub fn get_timeout(&self, timeout: Duration) -> Result<T, GetTimeoutError> {
-        get_error!(self.get_within(Patience::of(timeout)))
+        self.get_within(Patience::of(timeout))
     }
 
-    fn get_within(&self, patience: Patience) -> Result<T, Result<NotGot, MessageError>> {
-        let (item, ticket) = get(&self.road, Hold::Got, patience)?;
-        self.done.fetch_min(ticket.at, std::sync::atomic::Ordering::Relaxed);
-        Ok(item)
+    fn get_within<E: From<NotGot> + From<MessageError>>(&self, patience: Patience) -> Result<T, E> {
+        get(&self.road, Hold::Got, patience).map(|(item, ticket)| {
+            self.done.fetch_min(ticket.at, std::sync::atomic::Ordering::Relaxed);
+            item
+        })
     }
 
     /// Leases the next item, waiting for one for as long as it takes. It is done by [`Lease::done`], and given back
@@ -192,7 +174,7 @@ impl<T: Message> JoinableQueue<T> {
     ///
     /// [`GetError`].
     pub fn get_lease(&self) -> Result<Lease<'_, T>, GetError> {
-        get_error!(self.lease_within(Patience::EVER))
+        self.lease_within(Patience::EVER)
     }
 
     /// Leases the next item if there is one now.
@@ -201,7 +183,7 @@ impl<T: Message> JoinableQueue<T> {
     ///
     /// [`TryGetError`].
     pub fn try_get_lease(&self) -> Result<Lease<'_, T>, TryGetError> {
-        get_error!(self.lease_within(Patience::None))
+        self.lease_within(Patience::None)
     }
 
     /// Leases the next item, waiting at most `timeout` for one.
@@ -210,12 +192,16 @@ impl<T: Message> JoinableQueue<T> {
     ///
     /// [`GetTimeoutError`].
     pub fn get_lease_timeout(&self, timeout: Duration) -> Result<Lease<'_, T>, GetTimeoutError> {
-        get_error!(self.lease_within(Patience::of(timeout)))
+        self.lease_within(Patience::of(timeout))
     }
 
-    fn lease_within(&self, patience: Patience) -> Result<Lease<'_, T>, Result<NotGot, MessageError>> {
-        let (item, ticket) = get(&self.road, Hold::Leased, patience)?;
-        Ok(Lease { item, ticket, queue: self, is_done: false, held: Held::one_more() })
+    fn lease_within<E: From<NotGot> + From<MessageError>>(
+        &self,
+        patience: Patience,
+    ) -> Result<Lease<'_, T>, E> {
+        let leased =
+            |(item, ticket)| Lease { item, ticket, queue: self, is_done: false, held: Held::one_more() };
+        get(&self.road, Hold::Leased, patience).map(leased)
     }
 }
 

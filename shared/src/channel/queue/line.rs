@@ -44,6 +44,12 @@ use nix::errno::Errno;
 /// Turns without progress after which the words cannot be right.
 pub(super) const PATIENCE: u32 = 1 << 17;
 
+/// Not so many positions are between the first that is not over and the tail: they have an entry in the map.
+pub(super) const MOST: u64 = ENTRIES * CHUNK;
+
+/// No queue will ever come to this position.
+const BEYOND: u64 = 1 << 52;
+
 /// A word on a cache line of its own (they come in pairs).
 #[derive(Debug)]
 #[repr(align(128))]
@@ -160,6 +166,9 @@ impl<'a> Line<'a> {
     /// What is at this position now.
     #[inline]
     pub(super) fn look(&self, at: u64) -> Result<View<'a>, Corrupt> {
+        if at >= BEYOND {
+            return Err(Corrupt);
+        }
         let chunk = at / CHUNK;
         let entry = self.blocks.entry(chunk);
         let mut seen = entry.load(SeqCst);
@@ -192,6 +201,15 @@ impl<'a> Line<'a> {
                 }
                 _ => Err(Corrupt),
             };
+        }
+    }
+
+    /// What is at a position that somebody has claimed.
+    #[inline]
+    pub(super) fn look_back(&self, at: u64) -> Result<View<'a>, Corrupt> {
+        match self.look(at)? {
+            View::Place(_, _, Slot::Free(_)) | View::Bare | View::Jammed => Err(Corrupt),
+            view => Ok(view),
         }
     }
 
@@ -294,7 +312,7 @@ impl<'a> Line<'a> {
         for _ in 0..PATIENCE {
             let closed = self.hints.closed.load(SeqCst);
             let returned = self.hints.returned.load(SeqCst);
-            if returned != self.hints.swept.load(SeqCst) {
+            if returned > self.hints.swept.load(SeqCst) {
                 if let Some(mine) = self.take_returned(me, hold)? {
                     return Ok(mine);
                 }

@@ -15,7 +15,7 @@ pub use joinable::{JoinableQueue, Lease};
 
 use super::message::{self, Message, MessageError};
 use crate::memory::ring::Hold;
-use road::{NotGot, NotPut, Patience, Road};
+use road::{NotGot, NotPut, Patience, Road, Ticket};
 use std::cell::Cell;
 use std::fmt;
 use std::io;
@@ -83,11 +83,22 @@ fn put<T: Message>(road: &Road, item: &T, patience: Patience) -> Result<(), Resu
     })
 }
 
-/// Gets, and decodes: `Err(Err)` is the codec's.
-fn get<T: Message>(road: &Road, patience: Patience) -> Result<T, Result<NotGot, MessageError>> {
+/// Gets, and decodes.
+fn get<T: Message, E: From<NotGot> + From<MessageError>>(
+    road: &Road,
+    hold: Hold,
+    patience: Patience,
+) -> Result<(T, Ticket), E> {
     with_buffer(|bytes| {
-        road.get(Hold::Taken, patience, bytes).map_err(Ok)?;
-        message::decode(bytes).map_err(Err)
+        let ticket = road.get(hold, patience, bytes)?;
+        match message::decode(bytes) {
+            Ok(item) => Ok((item, ticket)),
+            Err(error) => {
+                // Nobody else could, either.
+                road.finish_at(ticket.at, hold);
+                Err(error.into())
+            }
+        }
     })
 }
 
@@ -117,16 +128,6 @@ macro_rules! put_error {
     };
 }
 use put_error;
-
-macro_rules! get_error {
-    ($result:expr) => {
-        $result.map_err(|why| match why {
-            Ok(why) => why.into(),
-            Err(why) => why.into(),
-        })
-    };
-}
-use get_error;
 
 impl<T: Message> Queue<T> {
     /// An empty queue that takes as many items as there is memory for.
@@ -204,7 +205,7 @@ impl<T: Message> Queue<T> {
     /// [`GetError`].
     #[doc(alias = "recv")]
     pub fn get(&self) -> Result<T, GetError> {
-        get_error!(get(&self.road, Patience::EVER))
+        self.get_within(Patience::EVER)
     }
 
     /// Takes the next item if there is one now: Python's `get_nowait`.
@@ -214,7 +215,7 @@ impl<T: Message> Queue<T> {
     /// [`TryGetError`].
     #[doc(alias = "get_nowait")]
     pub fn try_get(&self) -> Result<T, TryGetError> {
-        get_error!(get(&self.road, Patience::None))
+        self.get_within(Patience::None)
     }
 
     /// Takes the next item, waiting at most `timeout` for one.
@@ -223,7 +224,11 @@ impl<T: Message> Queue<T> {
     ///
     /// [`GetTimeoutError`].
     pub fn get_timeout(&self, timeout: Duration) -> Result<T, GetTimeoutError> {
-        get_error!(get(&self.road, Patience::of(timeout)))
+        self.get_within(Patience::of(timeout))
+    }
+
+    fn get_within<E: From<NotGot> + From<MessageError>>(&self, patience: Patience) -> Result<T, E> {
+        get(&self.road, Hold::Taken, patience).map(|(item, _)| item)
     }
 
     /// The items, one after the other, until the queue is closed and empty. Waits for each.

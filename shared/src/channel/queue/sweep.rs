@@ -4,7 +4,7 @@
 //! one that any other would have written: whoever makes it, and however many try, it is made once, and who dies
 //! between two of them leaves the rest to the next.
 
-use super::line::{Corrupt, Line, Mine, View};
+use super::line::{Corrupt, Line, MOST, Mine, View};
 use crate::memory::blocks::{BlockId, CHUNK, ENTRIES, Place};
 use crate::memory::ring::{Block, Chunk, Hold, Slot};
 use crate::sys::atomic::Ordering::{Relaxed, SeqCst};
@@ -13,8 +13,9 @@ use crate::sys::task::Owner;
 impl<'a> Line<'a> {
     #[cold]
     pub(super) fn take_returned(&self, me: Owner, hold: Hold) -> Result<Option<Mine<'a>>, Corrupt> {
-        for at in self.first()?..self.hints.head.0.load(SeqCst) {
-            if let View::Place(place, word, Slot::Committed(_)) = self.look(at)?
+        let head = self.hints.head.0.load(SeqCst);
+        for at in self.first()?..head {
+            if let View::Place(place, word, Slot::Committed(_)) = self.look_back(at)?
                 // take
                 && place.word.compare_exchange(word, Slot::Held(me, hold).to_word(), SeqCst, Relaxed).is_ok()
             {
@@ -26,8 +27,10 @@ impl<'a> Line<'a> {
 
     /// The first position that is not over.
     pub(super) fn first(&self) -> Result<u64, Corrupt> {
-        let mut at = self.hints.first.0.load(SeqCst);
+        let first = self.hints.first.0.load(SeqCst);
         let end = self.hints.head.0.load(SeqCst);
+        // Of chunks that share an entry of the map, only the last that was laid out may not be over.
+        let mut at = first.max(end.saturating_sub(MOST) / CHUNK * CHUNK);
         while at < end {
             match self.look(at)? {
                 View::Place(_, _, Slot::Done(_)) => at += 1,
@@ -90,7 +93,7 @@ impl<'a> Line<'a> {
             false
         };
         let mut at = self.first()?;
-        let tail = self.hints.tail.0.load(SeqCst);
+        let tail = self.hints.tail.0.load(SeqCst).min(at.saturating_add(MOST));
         while at <= tail {
             let head = self.hints.head.0.load(SeqCst);
             match self.look(at)? {

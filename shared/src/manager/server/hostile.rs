@@ -1,0 +1,243 @@
+//! Tests of a live server with requests that are none: random bytes, requests cut short, requests with a byte changed.
+//!
+//! The server runs here, on the thread of the test, which is its clients as well.
+
+use super::{Limits, Server};
+use crate::channel::message;
+use crate::manager::desk::{CUT, Hall, Incoming, LEFT, Outgoing};
+use crate::manager::meeting::{self, Hello, Rung};
+use crate::manager::wire::{Answer, Bytes, Kind, Op, Packed, Place, Reply, Request};
+use crate::memory::segment::Segment;
+use crate::sys::atomic::Ordering::SeqCst;
+use crate::sys::doorbell::Doorbell;
+use crate::sys::task::Owner;
+use ipc_channel::ipc::{self, IpcReceiver, IpcSender};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use std::io::Write;
+use std::sync::Arc;
+
+struct World {
+    server: Server,
+    hall: Segment<Hall>,
+    meeting: IpcSender<Hello>,
+}
+
+/// A connection, without anything that would keep it in order.
+struct Client {
+    desk: u32,
+    _bell: IpcReceiver<Rung>,
+}
+
+const LONGEST: u64 = 1 << 20;
+
+impl World {
+    fn new() -> World {
+        let hall = Hall::new().expect("memory");
+        let bell = Arc::new(Doorbell::new().expect("a descriptor"));
+        let (meeting, met) = meeting::meeting().expect("descriptors");
+        let limits = Limits { frame: LONGEST, connections: 16, objects: 1_000_000 };
+        let server = Server::new(hall.clone(), &bell, met, limits).expect("descriptors");
+        World { server, hall, meeting }
+    }
+
+    fn client(&mut self) -> Client {
+        let (bell, heard) = ipc::channel().expect("descriptors");
+        self.meeting.send(Hello { who: Owner::current().to_word(), bell }).expect("the server lives");
+        self.hall.knocks.0.fetch_add(1, SeqCst);
+        self.server.serve_meeting();
+        match heard.recv() {
+            Ok(Rung::Welcome { desk, .. }) => Client { desk, _bell: heard },
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Sends these bytes as a request. What is answered, if it is.
+    fn send(&mut self, client: &Client, bytes: &[u8]) -> Option<Answer> {
+        let hall = self.hall.clone();
+        let desk = hall.desk(client.desk);
+        let (mut outgoing, mut incoming) = (Outgoing::default(), Incoming::default());
+        outgoing.fill(|to| to.write_all(bytes)).expect("never fails");
+        while !outgoing.is_written() && desk.end.0.load(SeqCst) == 0 {
+            outgoing.write(&desk.requests).expect("in order");
+            self.server.serve_desk(client.desk);
+        }
+        while !desk.answers.is_empty() {
+            if incoming.read(&desk.answers, u64::MAX).expect("in order") {
+                return Some(message::decode(incoming.frame()).expect("an answer"));
+            }
+            self.server.serve_desk(client.desk);
+        }
+        None
+    }
+
+    fn ask(&mut self, client: &Client, request: &Request) -> Option<Answer> {
+        self.send(client, &bytes_of(request))
+    }
+
+    fn is_cut(&self, client: &Client) -> bool {
+        self.hall.desk(client.desk).end.0.load(SeqCst) == CUT
+    }
+
+    fn leave(&mut self, client: Client) {
+        self.hall.desk(client.desk).end.0.store(LEFT, SeqCst);
+        self.server.serve_desk(client.desk);
+    }
+}
+
+fn bytes_of(value: &impl serde::Serialize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    message::encode(value, &mut bytes).expect("encodes");
+    bytes
+}
+
+fn packed(number: u64) -> Packed {
+    Packed { bytes: Bytes::from(&bytes_of(&number)[..]), handles: vec![1] }
+}
+
+/// One of each, nearly.
+fn requests() -> Vec<Request> {
+    let key = || Place::Key(Bytes::from(&b"key"[..]));
+    let ops = vec![
+        Op::Get(key()),
+        Op::GetMany(vec![key(), Place::Last, Place::Index(3)]),
+        Op::Set(key(), packed(1)),
+        Op::Update(vec![(Bytes::from(&b"key"[..]), packed(2))]),
+        Op::Take(Place::Last),
+        Op::Items,
+        Op::Add(Place::Here, packed(3)),
+        Op::Append(key(), packed(4)),
+        Op::Swap { at: key(), from: None, to: Some(packed(5)) },
+        Op::Extend(vec![packed(6), packed(7)]),
+        Op::Splice(0, u64::MAX, vec![packed(8)]),
+        Op::Slice(u64::MAX, 1),
+        Op::Insert(u64::MAX, packed(9)),
+        Op::Repeat(u64::MAX),
+        Op::Sort,
+        Op::Lock { thread: 1, wait: Some(0) },
+        Op::Unlock { thread: 1, panicked: true },
+        Op::Await { lock: 5, thread: 1, wait: Some(0) },
+        Op::Notify(u32::MAX),
+        Op::Acquire(Some(0)),
+        Op::GiveBack { forget: false },
+        Op::Permit(u32::MAX),
+        Op::Raise,
+        Op::Meet(Some(0)),
+        Op::Put(packed(1), Some(0)),
+        Op::GetItem { wait: Some(0), lease: true },
+        Op::Done(Some(u64::MAX)),
+        Op::GiveUp(1),
+        Op::Join(Some(0)),
+    ];
+    let mut all: Vec<_> = (1..12).flat_map(|id| ops_of(id, &ops)).collect();
+    all.extend([
+        Request::Census,
+        Request::Hold(vec![1, 1, u64::MAX]),
+        Request::Make(Kind::Barrier { parties: 0 }),
+    ]);
+    all.push(Request::Release { children: vec![0, u64::MAX], handles: vec![1, 2, 3, 1] });
+    all
+}
+
+fn ops_of(id: u64, ops: &[Op]) -> Vec<Request> {
+    let copy = |op: &Op| message::decode(&bytes_of(op)).expect("decodes");
+    ops.iter().map(|op| Request::Ask(id, copy(op))).collect()
+}
+
+fn make_one_of_each(world: &mut World, client: &Client) {
+    let kinds = [
+        Kind::Dict,
+        Kind::List(vec![packed(1)]),
+        Kind::Value(packed(1)),
+        Kind::Lock { reentrant: false },
+        Kind::Lock { reentrant: true },
+        Kind::Condition,
+        Kind::Semaphore { permits: u32::MAX, bounded: true },
+        Kind::Event,
+        Kind::Barrier { parties: u32::MAX },
+        Kind::Queue { bound: 1, joinable: true },
+        Kind::Queue { bound: 0, joinable: false },
+    ];
+    for kind in kinds {
+        assert!(matches!(world.ask(client, &Request::Make(kind)), Some(Ok(Reply::Made(_)))));
+    }
+}
+
+#[test]
+fn requests_that_are_none_cost_their_client_its_connection_and_nobody_else_anything() {
+    let mut world = World::new();
+    let mut random = StdRng::seed_from_u64(1);
+    let good = world.client();
+    let mut bad = world.client();
+    // Those of the first numbers are asked for; what nobody asks for by chance comes far behind.
+    (0..30).for_each(|_| make_one_of_each(&mut world, &bad));
+    let made = world.ask(&good, &Request::Make(Kind::Value(packed(0))));
+    let Some(Ok(Reply::Made(mine))) = made else { panic!("{made:?}") };
+    let valid: Vec<_> = requests().iter().map(bytes_of).collect();
+    let (mut cut, mut sums) = (0, 0);
+    for turn in 0..8_000_usize {
+        let mut bytes = valid[turn % valid.len()].clone();
+        match random.random_range(0..4) {
+            0 => {}
+            1 => bytes.truncate(random.random_range(0..=bytes.len())),
+            2 => {
+                let place = random.random_range(0..bytes.len());
+                bytes[place] = random.random();
+            }
+            _ => bytes = (0..random.random_range(0..60)).map(|_| random.random()).collect(),
+        }
+        let _ = world.send(&bad, &bytes);
+        world.server.serve_timers();
+        if world.is_cut(&bad) || random.random_ratio(1, 200) {
+            cut += usize::from(world.is_cut(&bad));
+            world.leave(bad);
+            bad = world.client();
+            make_one_of_each(&mut world, &bad);
+        }
+        if turn % 16 == 0 {
+            sums += 1;
+            let sum = world.ask(&good, &Request::Ask(mine, Op::Add(Place::Here, packed(1))));
+            assert!(matches!(&sum, Some(Ok(Reply::Value(Some(sum)))) if *sum == packed(sums)), "{sum:?}");
+        }
+    }
+    assert!(cut > 500, "{cut} connections were cut");
+    world.leave(bad);
+    assert!(matches!(world.ask(&good, &Request::Census), Some(Ok(Reply::Count(_)))));
+}
+
+#[test]
+fn a_length_beyond_the_limit_is_refused_before_a_byte_of_it_is_taken() {
+    let mut world = World::new();
+    let (good, bad) = (world.client(), world.client());
+    let hall = world.hall.clone();
+    {
+        let len = 1 << 46;
+        let requests = &hall.desk(bad.desk).requests;
+        let vacant = requests.vacant().expect("in order");
+        requests.write_number(vacant.from, len);
+        requests.publish(vacant.from + 8);
+        world.server.serve_desk(bad.desk);
+        assert!(world.is_cut(&bad));
+    }
+    assert!(matches!(world.ask(&good, &Request::Census), Some(Ok(Reply::Count(0)))));
+}
+
+#[test]
+fn half_a_request_is_none() {
+    let mut world = World::new();
+    let client = world.client();
+    let whole = bytes_of(&Request::Make(Kind::List(vec![packed(1); 100])));
+    let desk = client.desk;
+    let hall = world.hall.clone();
+    let mut outgoing = Outgoing::default();
+    outgoing.fill(|to| to.write_all(&whole)).expect("never fails");
+    // All but its last grain.
+    let requests = &hall.desk(desk).requests;
+    outgoing.write(requests).expect("in order");
+    let end = requests.vacant().expect("in order").from;
+    requests.publish(end - 8);
+    world.server.serve_desk(desk);
+    world.leave(client);
+    let next = world.client();
+    assert!(matches!(world.ask(&next, &Request::Census), Some(Ok(Reply::Count(0)))));
+}
