@@ -126,6 +126,13 @@ impl Code {
         code.split_at(code.iter().take_while(is_prefix).count())
     }
 
+    /// The length of an instruction that copies or fills many bytes. A step is one turn of it.
+    fn repeating(code: &[u8]) -> Option<u64> {
+        let (prefixes, operation) = Code::parts(code);
+        let repeats = prefixes.contains(&0xf3) && matches!(operation, [0xa4 | 0xa5 | 0xaa | 0xab, ..]);
+        repeats.then_some(prefixes.len() as u64 + 1)
+    }
+
     /// Whether the instruction may go elsewhere than to the next.
     fn may_leave(code: &[u8]) -> bool {
         match Code::parts(code).1 {
@@ -231,6 +238,11 @@ impl Victim {
 
     /// One instruction. It ends: even a sleep ends with its slice.
     fn step(&self) -> bool {
+        let at = self.registers().rip;
+        let code = ptrace::read(self.pid, address(at)).unwrap_or(0).to_le_bytes();
+        if let Some(len) = Code::repeating(&code) {
+            return self.run_to_address(at + len);
+        }
         ptrace::step(self.pid, None).is_ok()
             && waitpid(self.pid, None) == Ok(WaitStatus::Stopped(self.pid, Signal::SIGTRAP))
     }
@@ -286,12 +298,15 @@ impl Victim {
         Some(self.registers().rip)
     }
 
-    /// Whether the next instruction is the system call `futex(FUTEX_WAIT_BITSET)`.
+    /// Whether the next instruction is a system call that sleeps: `futex(FUTEX_WAIT_BITSET)` or `epoll_wait`.
     fn is_about_to_sleep(&self, registers: &user_regs_struct) -> bool {
         const SYSCALL: i64 = 0x050f;
-        registers.rax == libc::SYS_futex as u64
-            && registers.rsi == libc::FUTEX_WAIT_BITSET as u64
-            && ptrace::read(self.pid, address(registers.rip)).is_ok_and(|code| code & 0xffff == SYSCALL)
+        let sleeps = match registers.rax as i64 {
+            libc::SYS_futex => registers.rsi == libc::FUTEX_WAIT_BITSET as u64,
+            libc::SYS_epoll_wait | libc::SYS_epoll_pwait => registers.r10 as i32 != 0,
+            _ => false,
+        };
+        sleeps && ptrace::read(self.pid, address(registers.rip)).is_ok_and(|code| code & 0xffff == SYSCALL)
     }
 
     /// Brings it to a boundary of the path at whose beginning it is. `false`: this time it went elsewhere.
@@ -357,9 +372,13 @@ impl Victim {
         if self.stop(SOON) != Some(Signal::SIGTRAP) {
             return Awake::Otherwise;
         }
-        match self.registers().rax as i64 {
-            0 => Awake::Woken,
-            code if code == -i64::from(libc::ETIMEDOUT) => Awake::TimedOut,
+        const TIMED_OUT: i64 = -(libc::ETIMEDOUT as i64);
+        let registers = self.registers();
+        match (registers.orig_rax as i64, registers.rax as i64) {
+            (libc::SYS_futex, 0) => Awake::Woken,
+            (libc::SYS_futex, TIMED_OUT) => Awake::TimedOut,
+            (libc::SYS_epoll_wait | libc::SYS_epoll_pwait, 1..) => Awake::Woken,
+            (libc::SYS_epoll_wait | libc::SYS_epoll_pwait, 0) => Awake::TimedOut,
             _ => Awake::Otherwise,
         }
     }
