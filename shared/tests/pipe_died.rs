@@ -203,7 +203,7 @@ fn a_torn_message_is_told_though_others_have_the_senders_end() {
             !receiver.poll(Duration::ZERO).unwrap() && state(waiter.process().id()) == Some('S')
         });
         thread::sleep(Duration::from_millis(asleep_for));
-        killed(child);
+        cast::kill(child);
         assert_eq!(told.recv_timeout(BOUND), Ok(true));
         waiter.join().unwrap();
         sender.send_bytes(&message(0, 100)).unwrap();
@@ -213,7 +213,7 @@ fn a_torn_message_is_told_though_others_have_the_senders_end() {
 }
 
 /// A process that sends a message which fills the road, with the rest still to come.
-fn stopped_in_the_middle(sender: Sender, receiver: &Receiver, len: usize) -> JoinHandle<()> {
+fn stopped_in_the_middle(sender: Sender, receiver: &Receiver, len: usize) -> process::JoinHandle<()> {
     let child = process::spawn(move || sender.send_bytes(&message(0, len)).unwrap());
     let pid = child.process().id();
     eventually("it waits for room", || state(pid) == Some('S') && receiver.poll(Duration::ZERO).unwrap());
@@ -229,7 +229,7 @@ fn the_rest_of_a_torn_message_is_taken_before_it_is_told() {
     let feeder = stopped_in_the_middle(its, &receiver, 350_000);
     let child = process::spawn(move || drop(others.recv_bytes()));
     eventually("it has taken the beginning", || !receiver.poll(Duration::ZERO).unwrap());
-    killed(child);
+    cast::kill(child);
     kill(Pid::from_raw(feeder.process().id() as i32), Signal::SIGCONT).unwrap();
     feeder.join().unwrap();
     assert_eq!(receiver.recv_bytes(), Err(RecvError::Torn));
