@@ -20,24 +20,32 @@ pub(crate) const MANGLED: u64 = u64::MAX - 5;
 #[derive(Debug)]
 pub(crate) enum Letter {
     Value(Item),
-    Bytes(Vec<u8>),
+    /// From here on. How they lie in a page is always the same, for by that the C library copies in one way or another.
+    Bytes(Vec<u8>, usize),
 }
 
 impl Letter {
     pub(crate) fn new(number: u64, len: usize, as_bytes: bool) -> Letter {
         let item = item(number, len);
-        if as_bytes {
-            Letter::Bytes([&number.to_ne_bytes(), item.1.as_bytes()].concat())
-        } else {
-            Letter::Value(item)
+        if !as_bytes {
+            return Letter::Value(item);
         }
+        const PAGE: usize = 4096;
+        let mut bytes: Vec<u8> = Vec::with_capacity(2 * PAGE + len);
+        let start = bytes.as_ptr().align_offset(PAGE).min(PAGE);
+        bytes.resize(start, 0);
+        bytes.extend(number.to_ne_bytes());
+        bytes.extend(item.1.as_bytes());
+        Letter::Bytes(bytes, start)
     }
 
     /// The number by which it is known. Not looked at as a whole: the victim is stepped through this.
     pub(crate) fn number(&self) -> u64 {
         match self {
             Letter::Value((number, _)) => *number,
-            Letter::Bytes(bytes) => bytes.first_chunk().map_or(MANGLED, |number| u64::from_ne_bytes(*number)),
+            Letter::Bytes(bytes, start) => {
+                bytes[*start..].first_chunk().map_or(MANGLED, |number| u64::from_ne_bytes(*number))
+            }
         }
     }
 
@@ -45,7 +53,7 @@ impl Letter {
     fn whole(self) -> u64 {
         let item = match self {
             Letter::Value(item) => Some(item),
-            Letter::Bytes(bytes) => bytes.split_first_chunk().map(|(number, text)| {
+            Letter::Bytes(bytes, start) => bytes[start..].split_first_chunk().map(|(number, text)| {
                 (u64::from_ne_bytes(*number), String::from_utf8_lossy(text).into_owned())
             }),
         };
@@ -112,15 +120,15 @@ impl Wire {
     pub(crate) fn send(&self, letter: Letter) -> u64 {
         match letter {
             Letter::Value(item) => sending!(self, end => end.send(item)).map_or_else(refusal, |()| SUCCESS),
-            Letter::Bytes(bytes) => {
-                sending!(self, end => end.send_bytes(&bytes)).map_or_else(refusal, |()| SUCCESS)
+            Letter::Bytes(bytes, start) => {
+                sending!(self, end => end.send_bytes(&bytes[start..])).map_or_else(refusal, |()| SUCCESS)
             }
         }
     }
 
     pub(crate) fn recv(&self, as_bytes: bool) -> Result<Letter, u64> {
         if as_bytes {
-            receiving!(self, end => end.recv_bytes()).map(Letter::Bytes).map_err(code)
+            receiving!(self, end => end.recv_bytes()).map(|bytes| Letter::Bytes(bytes, 0)).map_err(code)
         } else {
             receiving!(self, end => end.recv()).map(Letter::Value).map_err(code)
         }
