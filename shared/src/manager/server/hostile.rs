@@ -92,12 +92,6 @@ impl World {
     }
 }
 
-fn bytes_of(value: &impl serde::Serialize) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    message::encode(value, &mut bytes).expect("encodes");
-    bytes
-}
-
 fn packed(number: u64) -> Packed {
     Packed { bytes: Bytes::from(&bytes_of(&number)[..]), handles: vec![1] }
 }
