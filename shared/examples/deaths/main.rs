@@ -13,7 +13,7 @@
 //!
 //! What is killed and what must hold is told in a file for each primitive: `locks.rs`, `semaphores.rs`, `event.rs`,
 //! `condition.rs`, `barrier.rs`, `queues.rs`, `connections.rs`. The rest is the same for all: `scene.rs` is what such a file provides,
-//! `killer.rs` goes through a row of it, `victim.rs` is the traced child and `survivor.rs` those who live on.
+//! `killer.rs` goes through a row of it, `victim.rs` is the traced child, `path.rs` its way, and `survivor.rs` those who live on.
 //!
 //! It relies on x86-64, for single steps and breakpoints.
 
@@ -35,6 +35,8 @@ mod killer;
 mod kinds;
 #[cfg(target_arch = "x86_64")]
 mod locks;
+#[cfg(target_arch = "x86_64")]
+mod path;
 #[cfg(target_arch = "x86_64")]
 mod queue_rows;
 #[cfg(target_arch = "x86_64")]
@@ -65,8 +67,8 @@ fn main() -> std::process::ExitCode {
 #[cfg(target_arch = "x86_64")]
 mod table {
     use crate::killer::{Extent, Tally, run};
+    use crate::path::Code;
     use crate::scene::Row;
-    use crate::victim::Code;
     use crate::{barrier, condition, connection_rows, event, locks, queue_rows, semaphores};
     use shared::sync::{Lock, ReentrantLock};
     use std::cell::Cell;
