@@ -28,7 +28,7 @@ use super::classes::{
 pub(crate) use super::classes::{BlockId, CHUNK, ENTRIES};
 use super::place::append;
 pub(crate) use super::place::{INLINE, Place};
-use super::ring::Block;
+use super::ring::{Block, Chunk};
 use crate::sys::atomic::{
     AtomicU64,
     Ordering::{Acquire, Relaxed, Release, SeqCst},
@@ -141,6 +141,18 @@ impl Blocks {
         let offset = block as usize * CLASSES[0].size + (at % CHUNK) as usize * size_of::<Place>();
         // SAFETY: inside the mapping, aligned; a place is atomics, and bytes behind a cell.
         Some(unsafe { &*self.at(BLOCKS + offset).cast::<Place>() })
+    }
+
+    /// Brings near what will be wanted soon: the place of this position, as far as the map knows it.
+    #[inline]
+    pub(crate) fn fetch(&self, at: u64) {
+        let chunk = at / CHUNK;
+        let seen = self.entry(chunk).load(Relaxed);
+        if let Some(Chunk::Here(_, block)) = Chunk::in_word(seen, chunk % ENTRIES)
+            && let Some(place) = self.place(block, at)
+        {
+            place.fetch();
+        }
     }
 
     /// Finds a block for so many bytes, sees to it that it has memory for them, and owns it.

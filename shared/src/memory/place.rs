@@ -25,6 +25,22 @@ pub(crate) const INLINE: usize = 96;
 const _: () = assert!(size_of::<Place>() * CHUNK as usize == CLASSES[0].size);
 
 impl Place {
+    /// Asks the processor to bring the place near, for writing, while other work goes on. Nothing comes of it but speed.
+    #[inline]
+    pub(super) fn fetch(&self) {
+        // (The compiler's own prefetch is for reading: then the first write would wait once more.)
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: it changes nothing, and cannot fail whatever the address is.
+        unsafe {
+            std::arch::asm!(
+                "prefetchw [{0}]",
+                "prefetchw [{0} + 64]",
+                in(reg) self,
+                options(nostack, preserves_flags, readonly),
+            );
+        }
+    }
+
     /// Copies a short item here. The caller has claimed the place.
     #[inline]
     pub(crate) fn write(&self, bytes: &[u8]) {

@@ -14,7 +14,6 @@ use super::message::{self, Message};
 use crate::sys::clock::Deadline;
 use end::{End, Missed, Patience, Refused};
 use road::{Broken, Road};
-use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
@@ -156,7 +155,7 @@ impl<S: Message, R> Connection<S, R> {
     /// That the last process has let go of the other end is known at once; that it was killed, the second time that
     /// something is sent after some milliseconds. What was sent meanwhile is lost, as is all that was not received.
     pub fn send(&self, message: S) -> Result<(), SendError<S>> {
-        let sent = with_buffer(|buffer| {
+        let sent = message::with_buffer(|buffer| {
             message::encode(&message, buffer).map_err(Ok)?;
             self.end.send(buffer).map_err(Err)
         });
@@ -263,7 +262,7 @@ impl<S, R: Message> Connection<S, R> {
     }
 
     fn receive(&self, patience: Patience) -> Result<R, Option<RecvError>> {
-        with_buffer(|buffer| {
+        message::with_buffer(|buffer| {
             self.take(buffer, usize::MAX, patience)?;
             message::decode(buffer).map_err(|error| Some(RecvError::Decode(error)))
         })
@@ -284,26 +283,6 @@ impl<S, R: Message> Connection<S, R> {
 /// What a wait without an end failed with.
 fn failed(error: Option<RecvError>) -> RecvError {
     error.unwrap_or(RecvError::Closed)
-}
-
-thread_local! {
-    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-}
-
-/// The most that the buffer of a thread keeps.
-const KEPT: usize = 1 << 16;
-
-/// A buffer that is there already, empty.
-#[inline]
-fn with_buffer<T>(f: impl FnOnce(&mut Vec<u8>) -> T) -> T {
-    // A message whose own code sends another finds an empty one.
-    let mut buffer = BUFFER.take();
-    buffer.clear();
-    let result = f(&mut buffer);
-    if buffer.capacity() <= KEPT {
-        BUFFER.set(buffer);
-    }
-    result
 }
 
 impl<S, R> Clone for Connection<S, R> {

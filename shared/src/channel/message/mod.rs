@@ -15,11 +15,13 @@ mod tests;
 use decoder::Decoder;
 use encoder::Encoder;
 use serde::{Serialize, de::DeserializeOwned};
+use std::cell::Cell;
 use std::io::Write;
 
 /// What can be sent from one process to another: whatever `serde` can take apart and put together again.
 ///
-/// Implemented for all such types; there is nothing to implement by hand.
+/// Implemented for all such types; there is nothing to implement by hand. Any value comes back equal if it is nested
+/// no more than 256 times (sequences, maps, newtypes, `Some` and what is in a variant); else it is refused when it is sent.
 pub trait Message: Serialize + DeserializeOwned {}
 
 impl<T: Serialize + DeserializeOwned> Message for T {}
@@ -66,4 +68,21 @@ pub(crate) fn decode<T: Message>(bytes: &[u8]) -> Result<T, MessageError> {
     let mut decoder = Decoder::new(bytes);
     let value = T::deserialize(&mut decoder).map_err(|error| wrong(error.to_string()))?;
     if decoder.is_at_end() { Ok(value) } else { Err(wrong("there are more bytes than it takes".to_owned())) }
+}
+
+/// A buffer of this thread's, empty. (Who encodes may send something else meanwhile: that gets a new one.)
+#[inline]
+pub(crate) fn with_buffer<R>(work: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+    /// No thread keeps more than this for the next time.
+    const KEPT: usize = 64 << 10;
+    thread_local! {
+        static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    }
+    let mut bytes = BUFFER.try_with(Cell::take).unwrap_or_default();
+    bytes.clear();
+    let result = work(&mut bytes);
+    if bytes.capacity() <= KEPT {
+        let _ = BUFFER.try_with(|buffer| buffer.set(bytes));
+    }
+    result
 }

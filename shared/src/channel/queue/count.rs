@@ -4,6 +4,7 @@
 //! was true while it was asked for.
 
 use super::line::{Corrupt, Line, MOST, Mine, PATIENCE, View};
+use crate::memory::blocks::CHUNK;
 use crate::memory::ring::Slot;
 use crate::sys::atomic::Ordering::SeqCst;
 
@@ -94,16 +95,23 @@ impl<'a> Line<'a> {
     pub(super) fn find(&self, word: u64, from: u64) -> Result<Option<Mine<'a>>, Corrupt> {
         let head = self.true_head()?;
         let first = self.first()?;
-        let end = head.min(first.saturating_add(MOST));
-        let mut at = from.clamp(first, end.max(first));
-        let again = at;
-        while at < end {
-            if let Some(mine) = self.held(at, word) {
-                return Ok(Some(mine));
-            }
-            at += 1;
+        let again = from.clamp(first, head.max(first));
+        match self.find_in(word, again, head)? {
+            None => self.find_in(word, first, again),
+            found => Ok(found),
         }
-        Ok((first..again).find_map(|at| self.held(at, word)))
+    }
+
+    fn find_in(&self, word: u64, from: u64, to: u64) -> Result<Option<Mine<'a>>, Corrupt> {
+        let mut at = from;
+        while at < to {
+            match self.look_back(at)? {
+                View::Place(place, now, _) if now == word => return Ok(Some(Mine { at, place })),
+                View::Past => at = (at / CHUNK + 1) * CHUNK,
+                _ => at += 1,
+            }
+        }
+        Ok(None)
     }
 
     /// The first position that is not taken.

@@ -35,12 +35,14 @@ macro_rules! put_error {
                 }
             }
 
-            pub(super) fn not_put(item: T, why: NotPut) -> $name<T> {
+            /// `Err`: the codec's.
+            pub(super) fn not_put(item: T, why: Result<NotPut, MessageError>) -> $name<T> {
                 match why {
-                    $(NotPut::Full => $name::$full(item),)?
-                    NotPut::NoMemory(errno) => $name::NoMemory(item, errno.into()),
-                    NotPut::Corrupt => $name::Corrupt(item),
-                    _ => $name::Closed(item),
+                    $(Ok(NotPut::Full) => $name::$full(item),)?
+                    Ok(NotPut::NoMemory(errno)) => $name::NoMemory(item, errno.into()),
+                    Ok(NotPut::Corrupt) => $name::Corrupt(item),
+                    Ok(_) => $name::Closed(item),
+                    Err(why) => $name::Encode(item, why),
                 }
             }
         }

@@ -5,7 +5,7 @@ use super::error::{
 };
 use super::line::Corrupt;
 use super::road::{NotGot, Patience, Road, Ticket};
-use super::{bound, get, put, put_error};
+use super::{both, get, put};
 use crate::channel::message::{Message, MessageError};
 use crate::memory::ring::Hold;
 use crate::sync::Held;
@@ -25,9 +25,10 @@ use std::time::Duration;
 /// until nothing counts any more. As long as it counts the item stays in the queue's memory, under the name of
 /// whoever has it; it takes no room of a bounded queue then.
 ///
-/// * **At a death** of who has an item that is not done, the item goes to the next consumer, before all others. So
-///   an item is delivered *at least once*, and `join` waits for the work and not for the worker: where Python's
-///   hangs for ever, this one ends as soon as somebody else has done it. (With nobody left who gets,
+/// * **At a death** of who has an item that is not done, the item comes back: when somebody looks for it, as told at
+///   [`Queue`](super::Queue), and by who is in [`join`](Self::join). Then it goes to the next consumer, before all
+///   others. So an item is delivered *at least once*, and `join` waits for the work and not for the worker: where
+///   Python's hangs for ever, this one ends as soon as somebody else has done it. (With nobody left who gets,
 ///   it waits; [`join_timeout`](Self::join_timeout) then says so.)
 /// * **Closed** is a queue in which nothing waits, even if something may still come back: then it can be got by who asks
 ///   again.
@@ -60,77 +61,15 @@ pub struct JoinableQueue<T> {
     items: PhantomData<fn(T) -> T>,
 }
 
-impl<T: Message> JoinableQueue<T> {
-    /// An empty queue that takes as many items as there is memory for.
-    ///
-    /// # Panics
-    ///
-    /// If there is no memory or no mapping to be had; [`try_new`](Self::try_new) returns that.
-    #[track_caller]
-    pub fn new() -> JoinableQueue<T> {
-        JoinableQueue::try_new().unwrap_or_else(|error| panic!("no shared memory for a queue: {error}"))
-    }
+both!(JoinableQueue);
 
-    /// An empty queue that takes as many items as there is memory for.
-    ///
-    /// # Errors
-    ///
-    /// What `mmap(2)` says when there is no memory or the process has too many mappings (`ENOMEM`).
-    pub fn try_new() -> io::Result<JoinableQueue<T>> {
-        JoinableQueue::over(None)
-    }
-
-    /// An empty queue in which at most `n` items wait: Python's `maxsize`.
-    ///
-    /// # Panics
-    ///
-    /// If `n` is 0, or if there is no memory or no mapping to be had; [`try_bounded`](Self::try_bounded) returns that.
-    #[track_caller]
-    pub fn bounded(n: usize) -> JoinableQueue<T> {
-        JoinableQueue::try_bounded(n).unwrap_or_else(|error| panic!("no queue of {n} items: {error}"))
-    }
-
-    /// An empty queue in which at most `n` items wait.
-    ///
-    /// # Errors
-    ///
-    /// As [`try_new`](Self::try_new), and [`InvalidInput`](io::ErrorKind::InvalidInput) if `n` is 0.
-    pub fn try_bounded(n: usize) -> io::Result<JoinableQueue<T>> {
-        JoinableQueue::over(Some(bound(n)?))
-    }
-
+impl<T> JoinableQueue<T> {
     fn over(bound: Option<u64>) -> io::Result<JoinableQueue<T>> {
         Ok(JoinableQueue { road: Road::new(bound)?, done: Arc::new(AtomicU64::new(0)), items: PhantomData })
     }
+}
 
-    /// Puts an item, waiting for room for as long as it takes. It counts until it is done.
-    ///
-    /// # Errors
-    ///
-    /// [`PutError`], with the item.
-    pub fn put(&self, item: T) -> Result<(), PutError<T>> {
-        put_error!(PutError, item, put(&self.road, &item, Patience::EVER))
-    }
-
-    /// Puts an item if there is room now: Python's `put_nowait`.
-    ///
-    /// # Errors
-    ///
-    /// [`TryPutError`], with the item.
-    #[doc(alias = "put_nowait")]
-    pub fn try_put(&self, item: T) -> Result<(), TryPutError<T>> {
-        put_error!(TryPutError, item, put(&self.road, &item, Patience::None))
-    }
-
-    /// Puts an item, waiting at most `timeout` for room.
-    ///
-    /// # Errors
-    ///
-    /// [`PutTimeoutError`], with the item.
-    pub fn put_timeout(&self, item: T, timeout: Duration) -> Result<(), PutTimeoutError<T>> {
-        put_error!(PutTimeoutError, item, put(&self.road, &item, Patience::of(timeout)))
-    }
-
+impl<T: Message> JoinableQueue<T> {
     /// Takes the next item, waiting for one for as long as it takes. [`task_done`](Self::task_done) must follow: if
     /// this process ends without, another gets the item.
     ///
@@ -232,28 +171,6 @@ impl<T> JoinableQueue<T> {
         self.road.join(Deadline::after(timeout)) == Ok(true)
     }
 
-    /// How many items wait to be got. Those that somebody has, done or not, are not among them.
-    #[doc(alias = "qsize")]
-    pub fn len(&self) -> usize {
-        self.road.len() as usize
-    }
-
-    /// Whether there is nothing to get.
-    pub fn is_empty(&self) -> bool {
-        self.road.len() == 0
-    }
-
-    /// Whether there is no room to put: never, in a queue without a bound.
-    pub fn is_full(&self) -> bool {
-        self.road.is_full()
-    }
-
-    /// How many items may wait; `None`: no bound.
-    #[doc(alias = "maxsize")]
-    pub fn capacity(&self) -> Option<usize> {
-        self.road.bound().map(|bound| bound as usize)
-    }
-
     /// Closes the queue for good: nothing can be put any more; what is inside, or comes back, can still be got.
     #[doc(alias = "shutdown")]
     pub fn close(&self) {
@@ -266,16 +183,6 @@ impl<T> JoinableQueue<T> {
     pub fn close_now(&self) {
         self.road.close(true);
     }
-
-    /// Whether the queue was closed, in either way.
-    pub fn is_closed(&self) -> bool {
-        self.road.is_closed()
-    }
-
-    /// The queue's number, the same in every process, and that of no other queue.
-    pub fn id(&self) -> u64 {
-        self.road.id()
-    }
 }
 
 impl<T> Clone for JoinableQueue<T> {
@@ -284,25 +191,10 @@ impl<T> Clone for JoinableQueue<T> {
     }
 }
 
-impl<T: Message> Default for JoinableQueue<T> {
-    fn default() -> JoinableQueue<T> {
-        JoinableQueue::new()
-    }
-}
-
-impl<T> fmt::Debug for JoinableQueue<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JoinableQueue")
-            .field("id", &self.id())
-            .field("len", &self.len())
-            .finish_non_exhaustive()
-    }
-}
-
 /// An item that is this process's to do, and somebody else's if it does not.
 ///
-/// [`done`](Self::done) finishes it. Dropping the lease, by a panic too, or dying with it, gives the item to the next
-/// consumer, before all others. It stays on its thread, and no process can be spawned meanwhile.
+/// [`done`](Self::done) finishes it. Dropping the lease, by a panic too, gives the item to the next consumer, before all
+/// others; so does dying with it, as soon as somebody looks ([`JoinableQueue`]). It stays on its thread, and no process can be spawned meanwhile.
 #[must_use = "an item that is dropped goes back into the queue"]
 pub struct Lease<'a, T> {
     item: T,

@@ -17,7 +17,8 @@
 //!
 //! *Order.* A position is claimed only when all before it have been, for the tail moves past a position only once
 //! somebody has seen it claimed; and the same for the head and taking. A claim is never undone: it ends in an item
-//! or in a hole. So items are taken in the order of the claims, but for those put back, which come first.
+//! or in a hole. So items are taken in the order of the claims, but for those put back, which come before all others from then
+//! on. (A lease that is dropped is put back at once; what the dead held, by the next sweep.)
 //!
 //! *Head and tail are hints.* Each is at most one behind, when who moved on has not said so yet or never will, having
 //! died; then the next says it for him. Only the words of the places decide.
@@ -46,6 +47,9 @@ pub(super) const PATIENCE: u32 = 1 << 17;
 
 /// Not so many positions are between the first that is not over and the tail: they have an entry in the map.
 pub(super) const MOST: u64 = ENTRIES * CHUNK;
+
+/// So far ahead places are brought near: about as long as that takes.
+const AHEAD: u64 = 4;
 
 /// No queue will ever come to this position.
 const BEYOND: u64 = 1 << 52;
@@ -229,6 +233,7 @@ impl<'a> Line<'a> {
                     if !self.has_room(at)? {
                         return Err(if self.is_closed() { NoClaim::Closed } else { NoClaim::Full });
                     }
+                    self.blocks.fetch(at.wrapping_add(AHEAD));
                     // claim
                     let mine = Slot::Claimed(me).to_word();
                     if place.word.compare_exchange(word, mine, SeqCst, Relaxed).is_err() {
@@ -321,6 +326,7 @@ impl<'a> Line<'a> {
             let at = self.hints.head.0.load(SeqCst);
             match self.look(at)? {
                 View::Place(place, word, Slot::Committed(_)) => {
+                    self.blocks.fetch(at.wrapping_add(AHEAD));
                     // take
                     if place
                         .word

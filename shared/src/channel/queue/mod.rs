@@ -1,5 +1,6 @@
 //! A queue: many put, many get, each item once.
 
+mod both;
 mod count;
 mod ending;
 mod error;
@@ -15,8 +16,8 @@ pub use joinable::{JoinableQueue, Lease};
 
 use super::message::{self, Message, MessageError};
 use crate::memory::ring::Hold;
+use both::both;
 use road::{NotGot, NotPut, Patience, Road, Ticket};
-use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
@@ -30,11 +31,11 @@ use std::time::Duration;
 ///
 /// | what | is promised |
 /// |---|---|
-/// | order | first in, first out; what one producer puts comes in his order, but for items that are redelivered, which come first |
+/// | order | first in, first out, and what one producer puts comes in his order; but for items that come back, which are before all others from then on |
 /// | `put` returned `Ok` | the item is got by exactly one [`get`](Self::get), or is still inside; unless that getter is killed after the item was handed over and before it used it, as it may be on its first line after `get`: so *at most once* |
 /// | `put` returned an error | the item is in the error, and was never in the queue |
 /// | a producer dies in `put` | the item is wholly in, or was never there |
-/// | a consumer dies in `get` | the item goes to the next consumer, unless it was handed over; never to two |
+/// | a consumer dies in `get` | the item comes back and goes to another consumer, unless it was handed over; never to two |
 /// | a lost worker must not lose an item | [`JoinableQueue`](super::JoinableQueue): *at least once*, with a count |
 ///
 /// * **Sharing.** Every child forked after the queue was made has it, and so has every thread. Cloning gives another
@@ -42,14 +43,17 @@ use std::time::Duration;
 ///   descriptor and no name. Items of up to 96 encoded bytes lie in places of 128; longer ones in blocks beside them. What is not
 ///   used goes back to the system, but for less than 1 MiB.
 /// * **Waiting.** `put` waits while a bounded queue is full, and `get` while there is nothing: awake for some
-///   microseconds, if that has helped before, then asleep. Interruptions by signals change nothing; a timeout is never
-///   early. A producer that is *stopped* in the middle of a put holds up who comes behind it until it goes on, since
-///   its item comes first; calls with a timeout end in time.
+///   microseconds, if that has helped before, then asleep. With a bound of 16 or more a producer that sleeps is woken
+///   when half of the room is free, and not for each place; one that comes just then may put before. Interruptions
+///   by signals change nothing; a timeout is never early. A producer that is *stopped* in the middle of a put holds up
+///   who comes behind it until it goes on, since its item comes first; calls with a timeout end in time.
 /// * **At the end.** [`close`](Self::close) refuses new items; what is inside can still be got, and then everybody is
 ///   told. There is no need for a sentinel: `for item in &queue` ends then.
 /// * **At drop** of the last handle in a process the memory is unmapped there. Items are gone with the last process.
 /// * **At a fork** nothing happens: nobody holds a queue.
-/// * **At a death** as in the table. Whoever waits for the dead goes on within half a second.
+/// * **At a death** as in the table. What a dead process had comes back when somebody looks for it: who waits,
+///   within a second; who finds the queue empty or full in a call that does not wait, or empty and closed, at once.
+///   As long as everybody finds what he wants, nobody looks, and the item stays where it is, in the name of the dead.
 ///
 /// Beneath is the `futex(2)` of Linux. Python's has a thread that feeds a pipe, so a `put` there may be lost at an
 /// exit, and a consumer that is killed in `get` takes the pipe's lock with it.
@@ -77,7 +81,7 @@ pub struct Queue<T> {
 
 /// Encodes, and puts: `Err(Err)` is the codec's.
 fn put<T: Message>(road: &Road, item: &T, patience: Patience) -> Result<(), Result<NotPut, MessageError>> {
-    with_buffer(|bytes| {
+    message::with_buffer(|bytes| {
         message::encode(item, bytes).map_err(Err)?;
         road.put(bytes, patience).map_err(Ok)
     })
@@ -89,7 +93,7 @@ fn get<T: Message, E: From<NotGot> + From<MessageError>>(
     hold: Hold,
     patience: Patience,
 ) -> Result<(T, Ticket), E> {
-    with_buffer(|bytes| {
+    message::with_buffer(|bytes| {
         let ticket = road.get(hold, patience, bytes)?;
         match message::decode(bytes) {
             Ok(item) => Ok((item, ticket)),
@@ -102,102 +106,15 @@ fn get<T: Message, E: From<NotGot> + From<MessageError>>(
     })
 }
 
-/// A buffer of this thread's, empty. (Who encodes may put into another queue meanwhile: that one gets a new one.)
-fn with_buffer<R>(work: impl FnOnce(&mut Vec<u8>) -> R) -> R {
-    /// No thread keeps more than this for the next time.
-    const KEPT: usize = 64 << 10;
-    thread_local! {
-        static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-    }
-    let mut bytes = BUFFER.try_with(Cell::take).unwrap_or_default();
-    bytes.clear();
-    let result = work(&mut bytes);
-    if bytes.capacity() <= KEPT {
-        let _ = BUFFER.try_with(|buffer| buffer.set(bytes));
-    }
-    result
-}
+both!(Queue);
 
-macro_rules! put_error {
-    ($error:ident, $item:expr, $result:expr) => {
-        match $result {
-            Ok(()) => Ok(()),
-            Err(Ok(why)) => Err($error::not_put($item, why)),
-            Err(Err(why)) => Err($error::Encode($item, why)),
-        }
-    };
+impl<T> Queue<T> {
+    fn over(bound: Option<u64>) -> io::Result<Queue<T>> {
+        Ok(Queue { road: Road::new(bound)?, items: PhantomData })
+    }
 }
-use put_error;
 
 impl<T: Message> Queue<T> {
-    /// An empty queue that takes as many items as there is memory for.
-    ///
-    /// # Panics
-    ///
-    /// If there is no memory or no mapping to be had; [`try_new`](Self::try_new) returns that.
-    #[track_caller]
-    pub fn new() -> Queue<T> {
-        Queue::try_new().unwrap_or_else(|error| panic!("no shared memory for a queue: {error}"))
-    }
-
-    /// An empty queue that takes as many items as there is memory for.
-    ///
-    /// # Errors
-    ///
-    /// What `mmap(2)` says when there is no memory or the process has too many mappings (`ENOMEM`).
-    pub fn try_new() -> io::Result<Queue<T>> {
-        Ok(Queue { road: Road::new(None)?, items: PhantomData })
-    }
-
-    /// An empty queue that takes at most `n` items: Python's `maxsize`.
-    ///
-    /// # Panics
-    ///
-    /// If `n` is 0, or if there is no memory or no mapping to be had; [`try_bounded`](Self::try_bounded) returns that.
-    #[track_caller]
-    pub fn bounded(n: usize) -> Queue<T> {
-        Queue::try_bounded(n).unwrap_or_else(|error| panic!("no queue of {n} items: {error}"))
-    }
-
-    /// An empty queue that takes at most `n` items.
-    ///
-    /// # Errors
-    ///
-    /// What `mmap(2)` says when there is no memory or the process has too many mappings (`ENOMEM`);
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if `n` is 0.
-    pub fn try_bounded(n: usize) -> io::Result<Queue<T>> {
-        Ok(Queue { road: Road::new(Some(bound(n)?))?, items: PhantomData })
-    }
-
-    /// Puts an item, waiting for room for as long as it takes. When it returns, every process can get the item.
-    ///
-    /// # Errors
-    ///
-    /// [`PutError`], with the item.
-    #[doc(alias = "send")]
-    pub fn put(&self, item: T) -> Result<(), PutError<T>> {
-        put_error!(PutError, item, put(&self.road, &item, Patience::EVER))
-    }
-
-    /// Puts an item if there is room now: Python's `put_nowait`.
-    ///
-    /// # Errors
-    ///
-    /// [`TryPutError`], with the item.
-    #[doc(alias = "put_nowait")]
-    pub fn try_put(&self, item: T) -> Result<(), TryPutError<T>> {
-        put_error!(TryPutError, item, put(&self.road, &item, Patience::None))
-    }
-
-    /// Puts an item, waiting at most `timeout` for room.
-    ///
-    /// # Errors
-    ///
-    /// [`PutTimeoutError`], with the item.
-    pub fn put_timeout(&self, item: T, timeout: Duration) -> Result<(), PutTimeoutError<T>> {
-        put_error!(PutTimeoutError, item, put(&self.road, &item, Patience::of(timeout)))
-    }
-
     /// Takes the next item, waiting for one for as long as it takes.
     ///
     /// # Errors
@@ -244,7 +161,7 @@ impl<T> Queue<T> {
     ///
     /// [`PutError`], never [`Encode`](PutError::Encode).
     pub fn put_bytes(&self, bytes: &[u8]) -> Result<(), PutError<()>> {
-        self.road.put(bytes, Patience::EVER).map_err(|why| PutError::not_put((), why))
+        self.road.put(bytes, Patience::EVER).map_err(|why| PutError::not_put((), Ok(why)))
     }
 
     /// Takes the next item as the bytes that it is.
@@ -256,29 +173,6 @@ impl<T> Queue<T> {
         let mut bytes = Vec::new();
         self.road.get(Hold::Taken, Patience::EVER, &mut bytes)?;
         Ok(bytes)
-    }
-
-    /// How many items may be got. Exact if nobody is inside an operation, and else a number that was true during this
-    /// call. It looks at each item that came since it was last asked.
-    #[doc(alias = "qsize")]
-    pub fn len(&self) -> usize {
-        self.road.len() as usize
-    }
-
-    /// Whether there is nothing to get.
-    pub fn is_empty(&self) -> bool {
-        self.road.len() == 0
-    }
-
-    /// Whether there is no room to put: never, in a queue without a bound.
-    pub fn is_full(&self) -> bool {
-        self.road.is_full()
-    }
-
-    /// How many items there is room for; `None`: no bound.
-    #[doc(alias = "maxsize")]
-    pub fn capacity(&self) -> Option<usize> {
-        self.road.bound().map(|bound| bound as usize)
     }
 
     /// Closes the queue for good: nothing can be put any more; what is inside can still be got, and then everybody
@@ -293,41 +187,11 @@ impl<T> Queue<T> {
     pub fn close_now(&self) {
         self.road.close(true);
     }
-
-    /// Whether the queue was closed, in either way.
-    pub fn is_closed(&self) -> bool {
-        self.road.is_closed()
-    }
-
-    /// The queue's number, the same in every process, and that of no other queue.
-    pub fn id(&self) -> u64 {
-        self.road.id()
-    }
-}
-
-/// A bound as the line takes it.
-fn bound(n: usize) -> io::Result<u64> {
-    if n == 0 {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "a queue has room for at least one item"));
-    }
-    Ok(n as u64)
 }
 
 impl<T> Clone for Queue<T> {
     fn clone(&self) -> Queue<T> {
         Queue { road: self.road.clone(), items: PhantomData }
-    }
-}
-
-impl<T: Message> Default for Queue<T> {
-    fn default() -> Queue<T> {
-        Queue::new()
-    }
-}
-
-impl<T> fmt::Debug for Queue<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Queue").field("id", &self.id()).field("len", &self.len()).finish_non_exhaustive()
     }
 }
 

@@ -116,7 +116,10 @@ impl<'a> Line<'a> {
                     self.retire(at / CHUNK)
                 }
                 // Nothing is claimed behind what is free.
-                View::Place(_, _, Slot::Free(_)) | View::Bare | View::Jammed if at >= head => break,
+                View::Place(_, _, Slot::Free(_)) | View::Bare | View::Jammed if at < head => {
+                    return Err(Corrupt);
+                }
+                View::Place(_, _, Slot::Free(_)) | View::Bare | View::Jammed => break,
                 View::Past => at = (at / CHUNK + 1) * CHUNK - 1,
                 _ => {}
             }
