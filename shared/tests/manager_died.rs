@@ -1,24 +1,16 @@
-//! SIGKILL of a manager's clients, and of the manager, before and after each system call of each kind of request.
-//!
-//! The kernel stops the victim at each entry to a system call and at each exit from one (`PTRACE_SYSCALL`); it is killed at
-//! the first of these stops, then another one at the second, and so on until one lives through its request. Afterwards
-//! everything must be as the request had been made or not, nothing may be held, and nothing may be left in the server. KILLS
-//! in the environment says how many kills there are to be of each, at least.
+//! What survives when a manager's client is killed, or the manager.
 
 mod harness;
+mod managed;
 
 use harness::tools::{eventually, is_gone, sleep_for_ever};
+use managed::{ANSWERED, KNOWN, World, pid_of, traced};
 use nix::sys::ptrace;
-use nix::sys::signal::{Signal, kill, raise};
-use nix::sys::wait::{WaitStatus, waitpid};
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use shared::manager::{
-    Barrier, BarrierError, Condition, Dict, Event, JoinableQueue, List, Lock, LockError, Manager,
-    ManagerError, Queue, Semaphore, Value,
-};
+use shared::manager::{BarrierError, LockError, Manager, ManagerError, Value};
 use shared::process::{self, JoinHandle};
 use shared::sync::{BrokenCause, Cause};
-use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -30,251 +22,13 @@ harness::main! {
         a_killed_party_breaks_the_barrier,
         a_notification_of_the_dead_goes_to_another,
         an_item_of_the_dead_goes_to_another,
-        clients_are_killed_at_each_system_call within 600,
-        the_manager_is_killed_at_each_system_call within 600,
         the_manager_ends_with_its_owner,
         a_stopped_client_keeps_what_it_has_and_delays_nobody,
+        what_the_dead_never_heard_of_was_not_given,
     }
 }
 
 const LONG: Duration = Duration::from_secs(20);
-/// Within this everything that a dead process held is somebody else's.
-const ANSWERED: Duration = Duration::from_secs(1);
-/// Within this the end of a manager is known to those who wait for it.
-const KNOWN: Duration = Duration::from_millis(100);
-
-/// One object of each kind that is used.
-#[derive(Clone)]
-struct World {
-    dict: Dict<String, i64>,
-    list: List<i64>,
-    value: Value<i64>,
-    lock: Lock,
-    condition: Condition,
-    semaphore: Semaphore,
-    event: Event,
-    barrier: Barrier,
-    queue: Queue<i64>,
-    tasks: JoinableQueue<i64>,
-}
-
-impl World {
-    fn new(manager: &Manager) -> Result<World, ManagerError> {
-        Ok(World {
-            dict: manager.dict_of([("n".to_owned(), 0)])?,
-            list: manager.list()?,
-            value: manager.value(&0)?,
-            lock: manager.lock()?,
-            condition: manager.condition()?,
-            semaphore: manager.semaphore(2)?,
-            event: manager.event()?,
-            barrier: manager.barrier(100)?,
-            queue: manager.queue(0)?,
-            tasks: manager.joinable_queue(0)?,
-        })
-    }
-
-    /// As it was when it was new, whoever has died with what. Fails if something is held longer than it may be, or is not whole.
-    fn settle(&self) {
-        let begun = Instant::now();
-        match self.lock.lock_timeout(ANSWERED) {
-            Ok(guard) => drop(guard.expect("the lock of the dead is free")),
-            Err(LockError::Poisoned(poisoned)) => {
-                assert!(matches!(poisoned.cause(), Cause::OwnerDied { .. }));
-                drop(poisoned.into_inner());
-                self.lock.clear_poison().expect("clears");
-            }
-            Err(LockError::Failed(error)) => panic!("{error}"),
-        }
-        while self.semaphore.available() != Ok(2) {
-            assert!(begun.elapsed() < ANSWERED, "{:?} permits", self.semaphore.available());
-        }
-        while self.barrier.waiting() != Ok(0) {
-            assert!(begun.elapsed() < ANSWERED, "a dead party waits");
-        }
-        self.barrier.reset().expect("resets");
-        self.event.clear().expect("clears");
-        assert!([0, 1].contains(&self.value.set(&0).expect("sets")));
-        assert!([0, 1].contains(&self.dict.insert("n", &0).expect("inserts").expect("it is there")));
-        assert!(self.list.len().expect("a length") <= 1);
-        self.list.clear().expect("clears");
-        while let Some(item) = self.queue.try_get().expect("gets") {
-            assert_eq!(item, 7);
-        }
-        while let Ok(Some(item)) = self.tasks.try_get() {
-            assert_eq!(item, 7);
-            self.tasks.task_done().expect("done");
-        }
-        assert_eq!(self.tasks.join_timeout(ANSWERED), Ok(true), "an item is with the dead");
-        // Not one of two who were there is missed by a notification.
-        self.condition.notify_all().expect("notifies");
-    }
-}
-
-/// A kind of request. What it is to need is there before.
-type Kind = (&'static str, fn(&World));
-
-const KINDS: [Kind; 15] = [
-    ("get", |world| assert!(world.dict.get("n").is_ok())),
-    ("add", |world| assert!(world.dict.add("n", &1).is_ok())),
-    ("set", |world| assert!(world.value.set(&1).is_ok())),
-    ("push", |world| world.list.push(&7).expect("an answer")),
-    ("items", |world| drop(world.dict.items().expect("an answer"))),
-    ("lock", |world| drop(world.lock.lock().expect("a guard"))),
-    ("acquire", |world| drop(world.semaphore.acquire().expect("a permit"))),
-    ("raise", |world| world.event.set().expect("an answer")),
-    ("wait in vain", |world| drop(world.event.wait_timeout(Duration::from_millis(1)))),
-    ("meet in vain", |world| drop(world.barrier.wait_timeout(Duration::from_millis(1)))),
-    ("await in vain", |world| {
-        let guard = world.lock.lock().expect("a guard");
-        drop(world.condition.wait_timeout(guard, Duration::from_millis(1)).expect("in order"));
-    }),
-    ("put", |world| world.queue.put(7).expect("room")),
-    ("put and get", |world| {
-        world.queue.put(7).expect("room");
-        world.queue.get().expect("an item");
-    }),
-    ("put, get and do", |world| {
-        world.tasks.put(7).expect("room");
-        world.tasks.get().expect("an item");
-        world.tasks.task_done().expect("it was mine");
-    }),
-    ("lease", |world| {
-        world.tasks.put(7).expect("room");
-        world.tasks.get_lease().expect("an item").done().expect("it was mine");
-    }),
-];
-
-/// How many kills there are to be.
-fn kills() -> usize {
-    std::env::var("KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(150)
-}
-
-fn pid_of<T>(child: &JoinHandle<T>) -> Pid {
-    Pid::from_raw(child.process().id() as i32)
-}
-
-/// A child that stops, to be traced, and then does this.
-fn traced(does: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
-    let child = process::spawn(move || {
-        ptrace::traceme().expect("traced");
-        raise(Signal::SIGSTOP).expect("stops");
-        does();
-    });
-    assert!(matches!(waitpid(pid_of(&child), None), Ok(WaitStatus::Stopped(..))));
-    child
-}
-
-/// Lets it go on to the `stop`th stop at a system call, and kills it there. `false`: it ended before.
-fn killed_at(pid: Pid, stop: usize) -> bool {
-    for _ in 0..stop {
-        ptrace::syscall(pid, None).expect("goes on");
-        match waitpid(pid, None).expect("stops or ends") {
-            WaitStatus::Stopped(_, Signal::SIGTRAP) => {}
-            // A signal of its own, which is not for us.
-            WaitStatus::Stopped(_, signal) => ptrace::syscall(pid, signal).expect("goes on"),
-            _ => return false,
-        }
-    }
-    kill(pid, Signal::SIGKILL).expect("is killed");
-    true
-}
-
-/// What the server holds: descriptors, and memory in KiB.
-fn held_by(server: u32) -> (usize, usize) {
-    let descriptors = fs::read_dir(format!("/proc/{server}/fd")).expect("it lives").count();
-    let status = fs::read_to_string(format!("/proc/{server}/status")).expect("it lives");
-    let memory = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
-    (descriptors, memory.trim().trim_end_matches(" kB").parse().expect("a number"))
-}
-
-fn clients_are_killed_at_each_system_call() {
-    let manager = Manager::start().expect("a manager");
-    let world = World::new(&manager).expect("objects");
-    world.settle();
-    let objects = manager.count().expect("a count");
-    let mut killed = 0;
-    let mut before = None;
-    while killed < kills() {
-        for (name, request) in KINDS {
-            // Once with a connection to be made, and once with one that is there.
-            for connected in [false, true] {
-                for stop in 1.. {
-                    let its = world.clone();
-                    let child = process::spawn(move || {
-                        if connected {
-                            its.dict.len().expect("an answer");
-                        }
-                        ptrace::traceme().expect("traced");
-                        raise(Signal::SIGSTOP).expect("stops");
-                        request(&its);
-                        // What is in its hands goes with it by death, and not by its end.
-                        kill(Pid::this(), Signal::SIGKILL).expect("is killed");
-                    });
-                    assert!(matches!(waitpid(pid_of(&child), None), Ok(WaitStatus::Stopped(..))), "{name}");
-                    let in_time = killed_at(pid_of(&child), stop);
-                    let _ = child.kill();
-                    let _ = child.join();
-                    world.settle();
-                    if !in_time {
-                        break;
-                    }
-                    killed += 1;
-                }
-                eventually("its handles have gone", || manager.count() == Ok(objects));
-            }
-        }
-        // After a round everything that grows once has grown.
-        let now = held_by(manager.server_pid());
-        let (descriptors, memory) = *before.get_or_insert(now);
-        eventually("descriptors", || held_by(manager.server_pid()).0 <= descriptors);
-        assert!(now.1 <= memory + 1024, "the server's memory grew from {memory} to {} KiB", now.1);
-    }
-    println!("{killed} clients were killed");
-}
-
-fn the_manager_is_killed_at_each_system_call() {
-    let (mut killed, mut took) = (0, Vec::new());
-    while killed < kills() {
-        for (name, request) in KINDS {
-            for stop in 1.. {
-                let manager = Manager::start().expect("a manager");
-                let world = World::new(&manager).expect("objects");
-                let server = Pid::from_raw(manager.server_pid() as i32);
-                ptrace::attach(server).expect("is ours");
-                assert!(matches!(waitpid(server, None), Ok(WaitStatus::Stopped(..))));
-                // Its requests end well, or with an error that says what has become of the manager.
-                let asks = process::spawn(move || {
-                    std::panic::set_hook(Box::new(|_| ()));
-                    let asked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| request(&world)));
-                    let begun = Instant::now();
-                    while world.value.get().is_ok() {}
-                    let told = world.value.get();
-                    (asked.is_ok(), told == Err(ManagerError::Gone), begun.elapsed())
-                });
-                let in_time = killed_at(server, stop);
-                let _ = kill(server, Signal::SIGKILL);
-                eventually("it ends", || is_gone(server.as_raw() as u32));
-                let ended = Instant::now();
-                let (_, gone, _) = asks.join().unwrap_or_else(|error| panic!("{name}, {stop}: {error}"));
-                assert!(gone, "{name}, {stop}");
-                took.push(ended.elapsed());
-                drop(manager);
-                killed += usize::from(in_time);
-                // It never comes to an end by itself: so many stops see a request and the look round after it.
-                if stop == 12 {
-                    break;
-                }
-            }
-        }
-    }
-    // The time of a client that had to wait for a processor is none of ours, so: of most, and of all.
-    took.sort();
-    let (most, all) = (took[took.len() * 9 / 10], took[took.len() - 1]);
-    assert!(most < KNOWN && all < ANSWERED, "nine of ten knew it after {most:?}, all after {all:?}");
-    println!("{killed} managers were killed; all knew it after {all:?}, nine of ten after {most:?}");
-}
-
 fn mgr_26_a_killed_manager_is_gone_for_all() {
     let manager = Manager::start().expect("a manager");
     let world = World::new(&manager).expect("objects");
@@ -493,10 +247,8 @@ fn a_stopped_client_keeps_what_it_has_and_delays_nobody() {
         eventually("it holds it", || there.get() == Ok(1));
         let large = vec![1; 200_000];
         world.list.extend(&large).expect("extends");
-        let reader = traced({
-            let list = world.list.clone();
-            move || drop(list.to_vec())
-        });
+        let list = world.list.clone();
+        let reader = traced(|| (), move || drop(list.to_vec()));
         kill(pid_of(&stopped), Signal::SIGSTOP).expect("stops");
         ptrace::cont(pid_of(&reader), None).expect("goes on");
         thread::sleep(Duration::from_millis(5));
@@ -512,5 +264,59 @@ fn a_stopped_client_keeps_what_it_has_and_delays_nobody() {
             let _ = child.join();
         }
         world.list.clear().expect("clears");
+    });
+}
+
+/// They sleep in their requests and are stopped there; what they wait for is given to them; then they are killed.
+fn what_the_dead_never_heard_of_was_not_given() {
+    with_world(|world, there| {
+        let permits = [0, 1].map(|_| holder(world, there, |world| world.semaphore.acquire().expect("free")));
+        let holds = holder(world, there, |world| world.lock.lock().expect("free"));
+        eventually("all is held", || there.get() == Ok(3));
+        let waits: [fn(&World); 4] = [
+            |world| drop(world.queue.get()),
+            |world| drop(world.tasks.get_lease()),
+            |world| drop(world.lock.lock()),
+            |world| drop(world.semaphore.acquire()),
+        ];
+        let waiting = waits.map(|waits| {
+            let (world, there) = (world.clone(), there.clone());
+            process::spawn(move || {
+                there.add(&1).expect("adds");
+                waits(&world);
+                there.add(&100).expect("adds");
+            })
+        });
+        eventually("all have come", || there.get() == Ok(7));
+        for child in &waiting {
+            eventually("it sleeps", || harness::tools::state(child.process().id()) == Some('S'));
+        }
+        thread::sleep(Duration::from_millis(20));
+        for child in &waiting {
+            kill(pid_of(child), Signal::SIGSTOP).expect("stops");
+            eventually("it has stopped", || harness::tools::state(child.process().id()) == Some('T'));
+        }
+        world.queue.put(7).expect("room");
+        world.tasks.put(7).expect("room");
+        for child in permits.into_iter().chain([holds]) {
+            child.kill().expect("is killed");
+            assert!(child.join().is_err());
+        }
+        // The dead holder's poison is not the matter here.
+        eventually("all was given", || {
+            world.lock.clear_poison().is_ok()
+                && world.queue.is_empty() == Ok(true)
+                && world.semaphore.available() == Ok(1)
+        });
+        for child in waiting {
+            child.kill().expect("is killed");
+            assert!(child.join().is_err());
+        }
+        assert_eq!((there.get(), world.queue.get_timeout(LONG)), (Ok(7), Ok(Some(7))));
+        let lease = world.tasks.get_lease().expect("an item");
+        assert_eq!((*lease, lease.delivery()), (7, 1), "it was never had");
+        lease.done().expect("done");
+        assert!(world.lock.lock_timeout(LONG).expect("no poison, for nobody had it").is_some());
+        eventually("both permits are back", || world.semaphore.available() == Ok(2));
     });
 }

@@ -5,10 +5,9 @@
 mod harness;
 
 use harness::tools::{eventually, takes};
-use shared::manager::{BarrierError, Condition, Lock, LockError, Manager, ManagerError, PutError};
+use shared::manager::{BarrierError, LockError, Manager, ManagerError, PutError};
 use shared::process::{self, Builder, JoinHandle, SpawnError};
 use shared::sync::{BrokenCause, Cause};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 use std::time::Duration;
 
@@ -33,8 +32,6 @@ harness::main! {
         a_barrier_is_used_again_and_breaks_and_is_reset,
         a_put_waits_for_room_and_a_get_for_an_item,
         a_lease_that_is_dropped_goes_to_the_next,
-        a_handler_runs_while_a_process_waits,
-        a_handler_that_panics_ends_a_wait_and_what_was_given_is_taken_back,
     }
 }
 
@@ -365,44 +362,3 @@ fn a_lease_that_is_dropped_goes_to_the_next() {
     queue.get_lease().expect("an item").done().expect("done");
     queue.join().expect("all done");
 }
-
-fn a_handler_runs_while_a_process_waits() {
-    use shared::process::signal::{self, Signal};
-    let manager = manager();
-    let (event, number) = (manager.event().expect("an event"), manager.value(&0).expect("a value"));
-    let waiting = child(&(event.clone(), number.clone()), |(event, number)| {
-        let (there, set) = (number.clone(), event.clone());
-        // It asks the same manager, in the middle of a wait for it.
-        signal::handle(Signal::SIGUSR1, move || set.set().expect("sets")).expect("handles");
-        there.set(&1).expect("sets");
-        event.wait().expect("waits");
-    });
-    eventually("it is there", || number.get() == Ok(1));
-    signal::send(&waiting, Signal::SIGUSR1).expect("sends");
-    waiting.join().expect("exits");
-}
-
-fn a_handler_that_panics_ends_a_wait_and_what_was_given_is_taken_back() {
-    use shared::process::signal::{self, Signal};
-    let manager = manager();
-    let (lock, queue) = (manager.lock().expect("a lock"), manager.queue::<u32>(0).expect("a queue"));
-    let stopped = manager.value(&0).expect("a value");
-    let waiting = child(&(lock.clone(), queue.clone(), stopped.clone()), |(lock, queue, stopped)| {
-        signal::handle(Signal::SIGUSR1, || panic!("enough")).expect("handles");
-        stopped.set(&1).expect("sets");
-        assert!(catch_unwind(AssertUnwindSafe(|| queue.get())).is_err());
-        stopped.set(&2).expect("sets");
-        // It goes on asking, and the item is for whoever asks now.
-        assert_eq!(queue.get(), Ok(7));
-        drop(lock.lock().expect("free"));
-    });
-    eventually("it waits", || stopped.get() == Ok(1));
-    thread::sleep(SHORT);
-    signal::send(&waiting, Signal::SIGUSR1).expect("sends");
-    eventually("it has stopped waiting", || stopped.get() == Ok(2));
-    queue.put(7).expect("room");
-    waiting.join().expect("exits");
-    assert_send_and_sync::<(Lock, Condition)>();
-}
-
-fn assert_send_and_sync<T: Send + Sync>() {}

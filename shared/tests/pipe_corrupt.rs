@@ -70,7 +70,7 @@ fn overwritable() -> (Ends, Memory) {
 }
 
 fn pipe_29_a_length_that_cannot_be_is_refused() {
-    for header in [u64::MAX, WHOLE | ((1 << 56) - 1), WHOLE | 9, 5, FIRST, FIRST | 7, 4 << 56 | 5] {
+    for header in [u64::MAX, WHOLE | ((1 << 56) - 1), WHOLE | 9, 5, FIRST, FIRST | 7, 5 << 56 | 5] {
         let ((sender, receiver), memory) = overwritable();
         sender.send_bytes(b"hello").unwrap();
         assert_eq!(memory.read(BYTES), WHOLE | 5);

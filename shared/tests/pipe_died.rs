@@ -22,6 +22,8 @@ harness::main! {
         pipe_31_half_a_message_is_torn within 60,
         senders_killed_at_random within 120,
         after_a_torn_message_the_other_sender_goes_on within 60,
+        a_torn_message_is_told_though_others_have_the_senders_end,
+        the_rest_of_a_torn_message_is_taken_before_it_is_told,
         a_receiver_killed_in_the_middle_of_a_long_message within 60,
         receivers_killed_at_random within 120,
         a_sender_that_waits_for_room_hears_that_the_receiver_was_killed,
@@ -187,6 +189,54 @@ fn after_a_torn_message_the_other_sender_goes_on() {
         assert!(torn <= 1, "{torn}");
         other.join().unwrap();
     }
+}
+
+/// They are silent, for ever.
+fn a_torn_message_is_told_though_others_have_the_senders_end() {
+    for asleep_for in [0, 30, 700] {
+        let (sender, receiver) = pipe::<()>();
+        let (its, others) = (sender.clone(), receiver.clone());
+        let (tell, told) = pipe::<bool>();
+        let child = stopped_in_the_middle(its, &receiver, 10 << 20);
+        let waiter = process::spawn(move || tell.send(others.recv_bytes() == Err(RecvError::Torn)).unwrap());
+        eventually("it has taken the beginning, and sleeps", || {
+            !receiver.poll(Duration::ZERO).unwrap() && state(waiter.process().id()) == Some('S')
+        });
+        thread::sleep(Duration::from_millis(asleep_for));
+        cast::kill(child);
+        assert_eq!(told.recv_timeout(BOUND), Ok(true));
+        waiter.join().unwrap();
+        sender.send_bytes(&message(0, 100)).unwrap();
+        drop(sender);
+        assert_eq!(all_that_is_left(&receiver, 0), (1, false));
+    }
+}
+
+/// A process that sends a message which fills the road, with the rest still to come.
+fn stopped_in_the_middle(sender: Sender, receiver: &Receiver, len: usize) -> process::JoinHandle<()> {
+    let child = process::spawn(move || sender.send_bytes(&message(0, len)).unwrap());
+    let pid = child.process().id();
+    eventually("it waits for room", || state(pid) == Some('S') && receiver.poll(Duration::ZERO).unwrap());
+    kill(Pid::from_raw(pid as i32), Signal::SIGSTOP).unwrap();
+    eventually("it is stopped", || state(pid) == Some('T'));
+    child
+}
+
+fn the_rest_of_a_torn_message_is_taken_before_it_is_told() {
+    let (sender, receiver) = pipe::<()>();
+    let (its, others) = (sender.clone(), receiver.clone());
+    // More than the road holds, and less than two of them.
+    let feeder = stopped_in_the_middle(its, &receiver, 350_000);
+    let child = process::spawn(move || drop(others.recv_bytes()));
+    eventually("it has taken the beginning", || !receiver.poll(Duration::ZERO).unwrap());
+    cast::kill(child);
+    kill(Pid::from_raw(feeder.process().id() as i32), Signal::SIGCONT).unwrap();
+    feeder.join().unwrap();
+    assert_eq!(receiver.recv_bytes(), Err(RecvError::Torn));
+    assert_eq!(receiver.poll(Duration::ZERO), Ok(false));
+    sender.send_bytes(&message(1, 100)).unwrap();
+    drop(sender);
+    assert_eq!(all_that_is_left(&receiver, 1), (2, false));
 }
 
 /// The one who inherits its place is told that a message was torn, and gets the next whole.

@@ -1,8 +1,9 @@
 //! One row: set the scene, bring a victim to a boundary, kill it, see what the survivors get.
 
+use crate::path::{Code, Path, Place};
 use crate::scene::{Death, LONG, Outcome, Part, Row, SHORT, Scene, Wrong};
 use crate::survivor::PROMISED;
-use crate::victim::{Awake, Code, Path, Place, Victim};
+use crate::victim::{Awake, Victim};
 use nix::unistd::alarm;
 use std::collections::HashSet;
 use std::thread::sleep as pause;

@@ -12,8 +12,8 @@
 //! laws of the primitive must hold. The exit status is 1 if not.
 //!
 //! What is killed and what must hold is told in a file for each primitive: `locks.rs`, `semaphores.rs`, `event.rs`,
-//! `condition.rs`, `barrier.rs`, `queues.rs`. The rest is the same for all: `scene.rs` is what such a file provides,
-//! `killer.rs` goes through a row of it, `victim.rs` is the traced child and `survivor.rs` those who live on.
+//! `condition.rs`, `barrier.rs`, `queues.rs`, `connections.rs`. The rest is the same for all: `scene.rs` is what such a file provides,
+//! `killer.rs` goes through a row of it, `victim.rs` is the traced child, `path.rs` its way, and `survivor.rs` those who live on.
 //!
 //! It relies on x86-64, for single steps and breakpoints.
 
@@ -21,6 +21,10 @@
 mod barrier;
 #[cfg(target_arch = "x86_64")]
 mod condition;
+#[cfg(target_arch = "x86_64")]
+mod connection_rows;
+#[cfg(target_arch = "x86_64")]
+mod connections;
 #[cfg(target_arch = "x86_64")]
 mod event;
 #[cfg(target_arch = "x86_64")]
@@ -31,6 +35,8 @@ mod killer;
 mod kinds;
 #[cfg(target_arch = "x86_64")]
 mod locks;
+#[cfg(target_arch = "x86_64")]
+mod path;
 #[cfg(target_arch = "x86_64")]
 mod queue_rows;
 #[cfg(target_arch = "x86_64")]
@@ -43,6 +49,8 @@ mod semaphores;
 mod survivor;
 #[cfg(target_arch = "x86_64")]
 mod victim;
+#[cfg(target_arch = "x86_64")]
+mod wires;
 #[cfg(target_arch = "x86_64")]
 mod witness;
 
@@ -59,9 +67,9 @@ fn main() -> std::process::ExitCode {
 #[cfg(target_arch = "x86_64")]
 mod table {
     use crate::killer::{Extent, Tally, run};
+    use crate::path::Code;
     use crate::scene::Row;
-    use crate::victim::Code;
-    use crate::{barrier, condition, event, locks, queue_rows, semaphores};
+    use crate::{barrier, condition, connection_rows, event, locks, queue_rows, semaphores};
     use shared::sync::{Lock, ReentrantLock};
     use std::cell::Cell;
     use std::process::ExitCode;
@@ -143,6 +151,7 @@ mod table {
         rows.extend(condition::rows::<ReentrantLock<Cell<u64>>>());
         rows.extend(barrier::rows());
         rows.extend(queue_rows::rows());
+        rows.extend(connection_rows::rows());
         rows
     }
 

@@ -1,10 +1,11 @@
 //! The one that dies: a child under `ptrace(2)`, and the ways to bring it to a given instruction.
 //!
 //! To step to boundary k from the start, for each k anew, takes N²/2 steps, and waiting awake alone is some
-//! 4,000 instructions. So the path is recorded once, one step at a time. Later victims run freely to a
+//! 4,000 instructions. So the path is recorded once, as `path.rs` tells. Later victims run freely to a
 //! breakpoint near the boundary and are stepped the rest of the way. Boundaries are never skipped by this,
 //! and the arrival is checked against the recorded path.
 
+use crate::path::{Code, Path};
 use crate::survivor::{PATIENCE, state, wait_until};
 use nix::libc::{self, user_regs_struct};
 use nix::sys::ptrace;
@@ -13,7 +14,6 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use shared::memory::Shared;
 use shared::process::{Builder, JoinHandle};
-use std::collections::{HashMap, HashSet};
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
@@ -22,121 +22,6 @@ use std::time::{Duration, Instant};
 const SOON: Duration = Duration::from_secs(1);
 /// Who has not stopped after this is looked at more closely.
 const MOMENT: Duration = Duration::from_millis(2);
-
-/// The addresses of the instructions that a victim ran through, one for each boundary between two.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Path {
-    addresses: Vec<u64>,
-    /// How often the same address came before.
-    repeats: Vec<u32>,
-    /// Where to put the breakpoint on the way to each boundary.
-    landmarks: Vec<usize>,
-    /// The first boundary that belongs to the operation.
-    first: usize,
-}
-
-/// An instruction, and how often it was run before.
-pub(crate) type Place = (u64, u32);
-
-impl Path {
-    /// What a breakpoint costs that is passed once, in steps.
-    const PASS: usize = 2;
-
-    fn new(addresses: Vec<u64>, first: usize) -> Path {
-        let mut seen = HashMap::new();
-        let mut path = Path { addresses, repeats: Vec::new(), landmarks: Vec::new(), first };
-        for (index, &address) in path.addresses.iter().enumerate() {
-            let repeat = *seen.entry(address).and_modify(|n| *n += 1).or_insert(0_u32);
-            let cost = |landmark: usize, repeat: u32| Path::PASS * repeat as usize + (index - landmark);
-            let landmark = match path.landmarks.last() {
-                Some(&last) if cost(last, path.repeats[last]) < cost(index, repeat) => last,
-                _ => index,
-            };
-            path.repeats.push(repeat);
-            path.landmarks.push(landmark);
-        }
-        path
-    }
-
-    /// A sleep: one boundary, reached without a step.
-    pub(crate) fn sleep() -> Path {
-        Path::new(vec![0], 0)
-    }
-
-    pub(crate) fn boundaries(&self) -> Vec<usize> {
-        (self.first..self.addresses.len()).collect()
-    }
-
-    pub(crate) fn last(&self) -> usize {
-        self.addresses.len() - 1
-    }
-
-    pub(crate) fn place(&self, boundary: usize) -> Place {
-        (self.addresses[boundary], self.repeats[boundary])
-    }
-
-    /// The instruction before the boundary.
-    pub(crate) fn before(&self, boundary: usize) -> Option<u64> {
-        self.addresses[..boundary].last().copied()
-    }
-
-    /// The instruction before which it ends.
-    pub(crate) fn end(&self) -> u64 {
-        self.addresses[self.last()]
-    }
-
-    /// Whether the instruction there has been run before: a turn of a loop.
-    pub(crate) fn is_repeat(&self, boundary: usize) -> bool {
-        self.repeats[boundary] > 0
-    }
-}
-
-/// What is known of the program's code: which instruction follows upon which that neither branches nor calls the
-/// system. A single step is dear, where the machine is a virtual one ten times as dear as a breakpoint.
-#[derive(Debug, Default)]
-pub(crate) struct Code {
-    straight: HashMap<u64, u64>,
-    atomic: HashSet<u64>,
-}
-
-impl Code {
-    fn straight_on(&self, at: u64) -> Option<u64> {
-        self.straight.get(&at).copied()
-    }
-
-    /// Whether the instruction changes a word that others read meanwhile: `lock` before it, or `xchg`.
-    pub(crate) fn is_atomic(&self, at: u64) -> bool {
-        self.atomic.contains(&at)
-    }
-
-    fn learn(&mut self, at: u64, next: u64, code: impl FnOnce() -> Option<i64>) {
-        let Some(code) = code().map(i64::to_le_bytes) else { return };
-        if next != at && !Code::may_leave(&code) {
-            self.straight.insert(at, next);
-        }
-        let (prefixes, operation) = Code::parts(&code);
-        if prefixes.contains(&0xf0) || matches!(operation, [0x86 | 0x87, ..]) {
-            self.atomic.insert(at);
-        }
-    }
-
-    /// An instruction's prefixes, and what comes behind them.
-    fn parts(code: &[u8]) -> (&[u8], &[u8]) {
-        let is_prefix = |byte: &&u8| matches!(byte, 0x26 | 0x2e | 0x36 | 0x3e | 0x40..=0x4f | 0x64..=0x67 | 0xf0 | 0xf2 | 0xf3);
-        code.split_at(code.iter().take_while(is_prefix).count())
-    }
-
-    /// Whether the instruction may go elsewhere than to the next.
-    fn may_leave(code: &[u8]) -> bool {
-        match Code::parts(code).1 {
-            [0x0f, second, ..] => matches!(second, 0x05 | 0x0b | 0x34 | 0x80..=0x8f),
-            [first, ..] => {
-                matches!(first, 0x70..=0x7f | 0xc2 | 0xc3 | 0xcc..=0xcf | 0xe0..=0xe3 | 0xe8..=0xeb | 0xf4 | 0xff)
-            }
-            [] => true,
-        }
-    }
-}
 
 /// How the victim's sleep in the kernel ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -231,6 +116,11 @@ impl Victim {
 
     /// One instruction. It ends: even a sleep ends with its slice.
     fn step(&self) -> bool {
+        let at = self.registers().rip;
+        let code = ptrace::read(self.pid, address(at)).unwrap_or(0).to_le_bytes();
+        if let Some(len) = Code::repeating(&code) {
+            return self.run_to_address(at + len);
+        }
         ptrace::step(self.pid, None).is_ok()
             && waitpid(self.pid, None) == Ok(WaitStatus::Stopped(self.pid, Signal::SIGTRAP))
     }
@@ -286,12 +176,15 @@ impl Victim {
         Some(self.registers().rip)
     }
 
-    /// Whether the next instruction is the system call `futex(FUTEX_WAIT_BITSET)`.
+    /// Whether the next instruction is a system call that sleeps: `futex(FUTEX_WAIT_BITSET)` or `epoll_wait`.
     fn is_about_to_sleep(&self, registers: &user_regs_struct) -> bool {
         const SYSCALL: i64 = 0x050f;
-        registers.rax == libc::SYS_futex as u64
-            && registers.rsi == libc::FUTEX_WAIT_BITSET as u64
-            && ptrace::read(self.pid, address(registers.rip)).is_ok_and(|code| code & 0xffff == SYSCALL)
+        let sleeps = match registers.rax as i64 {
+            libc::SYS_futex => registers.rsi == libc::FUTEX_WAIT_BITSET as u64,
+            libc::SYS_epoll_wait | libc::SYS_epoll_pwait => registers.r10 as i32 != 0,
+            _ => false,
+        };
+        sleeps && ptrace::read(self.pid, address(registers.rip)).is_ok_and(|code| code & 0xffff == SYSCALL)
     }
 
     /// Brings it to a boundary of the path at whose beginning it is. `false`: this time it went elsewhere.
@@ -357,9 +250,13 @@ impl Victim {
         if self.stop(SOON) != Some(Signal::SIGTRAP) {
             return Awake::Otherwise;
         }
-        match self.registers().rax as i64 {
-            0 => Awake::Woken,
-            code if code == -i64::from(libc::ETIMEDOUT) => Awake::TimedOut,
+        const TIMED_OUT: i64 = -(libc::ETIMEDOUT as i64);
+        let registers = self.registers();
+        match (registers.orig_rax as i64, registers.rax as i64) {
+            (libc::SYS_futex, 0) => Awake::Woken,
+            (libc::SYS_futex, TIMED_OUT) => Awake::TimedOut,
+            (libc::SYS_epoll_wait | libc::SYS_epoll_pwait, 1..) => Awake::Woken,
+            (libc::SYS_epoll_wait | libc::SYS_epoll_pwait, 0) => Awake::TimedOut,
             _ => Awake::Otherwise,
         }
     }

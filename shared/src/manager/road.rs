@@ -79,7 +79,7 @@ impl Road {
     /// Turns a request into bytes.
     fn write(&mut self, request: &Request) -> Result<(), ManagerError> {
         let written = self.outgoing.fill(|bytes| message::encode(request, bytes));
-        let len = written.map_err(|_| ManagerError::NoConnection("no memory".to_owned()))? as u64;
+        let len = written? as u64;
         if len > self.longest {
             self.outgoing.clear();
             return Err(ManagerError::TooLong { len, limit: self.longest });
@@ -133,16 +133,18 @@ impl Road {
     fn sleep(&self, there: &dyn Fn() -> bool) -> Result<(), Broken> {
         let word = &self.desk().client.0;
         let mut slice = Slice::first();
+        // rise, if nobody has rung
+        let rises = || word.compare_exchange(ASLEEP, AWAKE, SeqCst, Relaxed).is_ok();
         loop {
             // lie down
             word.store(ASLEEP, SeqCst);
-            // (rise, if nobody has rung.)
-            if there() && word.compare_exchange(ASLEEP, AWAKE, SeqCst, Relaxed).is_ok() {
+            if there() && rises() {
                 return Ok(());
             }
             loop {
                 match self.ears.listen(slice.next()) {
                     Heard::Rung(_) => break,
+                    Heard::Nothing if there() && rises() => return Ok(()),
                     Heard::Nothing => {}
                     // What it wrote before it ended is here.
                     Heard::HangUp => return if there() { Ok(()) } else { Err(Broken::HangUp) },

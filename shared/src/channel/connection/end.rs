@@ -152,14 +152,7 @@ impl End {
         if road.is_over() {
             return Err(Missed::Closed);
         }
-        let wait_for_data = |begun| {
-            // What has begun is taken to its end.
-            let patience = if begun { Patience::Until(Deadline::NEVER) } else { patience };
-            match self.wait_for_data(road, patience) {
-                Err(Missed::Closed) if begun => Err(Missed::Broken(Broken::Torn)),
-                waited => waited,
-            }
-        };
+        let wait_for_data = |begun| self.wait_for_data(road, patience, begun);
         let received = road.receive(message, most, wait_for_data, || self.wake_sender(road));
         if let Err(Missed::Closed | Missed::Broken(Broken::TooLong(_))) = received {
             road.end();
@@ -232,21 +225,24 @@ impl End {
     #[cold]
     fn wait_for_room(&self, road: &Road) -> Result<(), Refused> {
         let there = || road.has_room() || road.is_over();
-        let waited = self.wait(&road.for_room.0, &self.sender, &self.spin_for_room, Deadline::NEVER, there);
+        let bed = (&self.sender, &self.spin_for_room);
+        let waited = self.wait(&road.for_room.0, bed, Deadline::NEVER, there, || true);
         if road.is_over() || waited == Waited::Deserted { Err(Refused::Closed) } else { Ok(()) }
     }
 
+    /// For a message, or more of one that has `begun`: that is taken to its end. Its sender has the lock until all is
+    /// sent; if that died, others may have the end, and be silent for ever.
     #[inline]
-    fn wait_for_data(&self, road: &Road, patience: Patience) -> Result<(), Missed> {
-        let there = || !road.is_empty();
+    fn wait_for_data(&self, road: &Road, patience: Patience, begun: bool) -> Result<(), Missed> {
+        let (there, bed) = (|| !road.is_empty(), (&self.receiver, &self.spin));
         let waited = match patience {
+            _ if begun => self.wait(&road.for_data.0, bed, Deadline::NEVER, there, || road.is_being_sent()),
             Patience::None => self.look(there),
-            Patience::Until(deadline) => {
-                self.wait(&road.for_data.0, &self.receiver, &self.spin, deadline, there)
-            }
+            Patience::Until(deadline) => self.wait(&road.for_data.0, bed, deadline, there, || true),
         };
         match waited {
             Waited::There => Ok(()),
+            Waited::InVain | Waited::Deserted if begun => Err(Missed::Broken(Broken::Torn)),
             Waited::InVain => Err(Missed::NotYet),
             Waited::Deserted => Err(Missed::Closed),
         }
@@ -262,24 +258,33 @@ impl End {
         }
     }
 
-    /// Waits until something is there, awake and then asleep.
+    /// Waits until something is there, awake and then asleep, as long as it is of use: asked at the end of a slice.
     #[inline]
     fn wait(
         &self,
         asleep: &Asleep,
-        bed: &Bed,
-        spin: &Spin,
+        (bed, spin): (&Bed, &Spin),
         deadline: Deadline,
         there: impl Fn() -> bool,
+        is_of_use: impl Fn() -> bool,
     ) -> Waited {
-        if spin.until(&there) { Waited::There } else { self.sleep(asleep, bed, deadline, &there) }
+        if spin.until(&there) { Waited::There } else { self.sleep(asleep, bed, deadline, &there, &is_of_use) }
     }
 
     #[cold]
-    fn sleep(&self, asleep: &Asleep, bed: &Bed, deadline: Deadline, there: &dyn Fn() -> bool) -> Waited {
+    fn sleep(
+        &self,
+        asleep: &Asleep,
+        bed: &Bed,
+        deadline: Deadline,
+        there: &dyn Fn() -> bool,
+        is_of_use: &dyn Fn() -> bool,
+    ) -> Waited {
         let mut slice = Slice::first();
-        let found = asleep.until(there, || {
-            bed.sleep(self, deadline.at_most(slice.next())) != Some(PEER_GONE) && !deadline.has_passed()
+        let found = asleep.until(there, || match bed.sleep(self, deadline.at_most(slice.next())) {
+            Some(PEER_GONE) => false,
+            Some(_) => !deadline.has_passed(),
+            None => !deadline.has_passed() && is_of_use(),
         });
         if found { Waited::There } else { self.look(there) }
     }

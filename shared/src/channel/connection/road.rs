@@ -9,16 +9,18 @@
 //! └──────────┴──────────────────┘
 //! WHOLE   a message
 //! FIRST   of a longer one: its whole length in eight bytes, then its beginning
-//! NEXT    more of it, until all is there
+//! NEXT    more of it
+//! LAST    the end of it
 //! ```
 //!
 //! # Why it is right
 //!
 //! *Whole messages.* A piece is published by one store, so it is there or not, whoever is killed. The longer ones
 //! are sent piece by piece under the senders' lock, and taken under the receivers'. If a sender dies in between,
-//! the next piece is the beginning of another message, or the senders have all gone: either way the receiver
-//! knows that this one was torn. If a receiver dies in between, the next receiver finds a piece without a
-//! beginning. There is nothing to repair, so who inherits a lock need not know what its owner was about.
+//! the next piece is the beginning of another message, or none comes and nobody alive has the senders' lock: either way
+//! the receiver knows that this one was torn. If a receiver dies in between, the next receiver finds a piece without a
+//! beginning, and tells that the message was torn when it has taken the rest: so it is told once. There is
+//! nothing to repair, so who inherits a lock need not know what its owner was about.
 //!
 //! *Waking* is told in `asleep.rs`. The full fence between a change and the look for sleepers is the release of the
 //! lock, where the processor gives one with it.
@@ -48,6 +50,7 @@ const PIECE: usize = 1 << 16;
 const WHOLE: u64 = 1 << 56;
 const FIRST: u64 = 2 << 56;
 const NEXT: u64 = 3 << 56;
+const LAST: u64 = 4 << 56;
 const LENGTH: u64 = (1 << 56) - 1;
 
 /// What all processes share of it. All zeroes is an empty one.
@@ -70,8 +73,6 @@ pub(super) struct Road {
 pub(super) struct News {
     /// How often a process has let go of the receiving end.
     pub(super) left: AtomicU64,
-    /// Where the end of a torn message goes on, of which a receiver was told.
-    passed: AtomicU64,
     /// Not 0: somebody was told that nothing comes any more.
     pub(super) over: AtomicU64,
 }
@@ -93,6 +94,7 @@ impl From<Corrupt> for Broken {
 }
 
 /// A piece that lies there.
+#[derive(Debug)]
 struct Piece {
     kind: u64,
     /// Its bytes.
@@ -102,8 +104,8 @@ struct Piece {
 }
 
 impl Piece {
-    fn begin(&self) -> u64 {
-        self.body.from.wrapping_sub(GRAIN as u64)
+    fn is_later(&self) -> bool {
+        matches!(self.kind, NEXT | LAST)
     }
 }
 
@@ -152,17 +154,22 @@ impl Road {
         mut after_piece: impl FnMut(),
     ) -> Result<(), E> {
         let mut len = (message.len() as u64).to_ne_bytes().to_vec();
-        let (mut kind, mut rest) = (FIRST, message);
+        let (mut is_first, mut rest) = (true, message);
         loop {
             let at = self.make_room(PIECE, &mut wait_for_room)?;
             let (now, later) = rest.split_at(rest.len().min(PIECE - 2 * GRAIN));
+            let kind = match (is_first, later.is_empty()) {
+                (true, _) => FIRST,
+                (false, false) => NEXT,
+                (false, true) => LAST,
+            };
             self.put(at, kind, &len, now);
             if later.is_empty() {
                 return Ok(());
             }
             fence(SeqCst);
             after_piece();
-            (kind, rest) = (NEXT, later);
+            (is_first, rest) = (false, later);
             len.clear();
         }
     }
@@ -186,6 +193,10 @@ impl Road {
     #[inline]
     fn put(&self, at: u64, kind: u64, first: &[u8], then: &[u8]) {
         let (len, body) = (first.len() + then.len(), at.wrapping_add(GRAIN as u64));
+        if cfg!(feature = "sabotage-connection") {
+            // The mistake that the killer must find: the piece may be taken before it is written.
+            self.stream.publish(body.wrapping_add(padded(len) as u64));
+        }
         self.stream.write_number(at, kind | len as u64);
         self.stream.write(body, first);
         self.stream.write(body.wrapping_add(first.len() as u64), then);
@@ -201,14 +212,11 @@ impl Road {
         message: &mut Vec<u8>,
         most: u64,
         mut wait_for_data: impl FnMut(bool) -> Result<(), E>,
-        mut after_piece: impl FnMut(),
+        after_piece: impl FnMut(),
     ) -> Result<(), E> {
         let piece = loop {
             match self.piece()? {
-                Some(piece) if piece.kind == NEXT => {
-                    self.pass_over(&piece)?;
-                    after_piece();
-                }
+                Some(piece) if piece.is_later() => return self.pass_over(piece, wait_for_data, after_piece),
                 Some(piece) => break piece,
                 None => wait_for_data(false)?,
             }
@@ -225,13 +233,38 @@ impl Road {
         }
     }
 
-    /// Part of a message whose beginning went with another receiver: told once.
+    /// The rest of a message whose beginning went with another receiver. Told when all of it has been taken: so nothing
+    /// is left for which a `poll` would say that there is something to receive.
     #[cold]
-    fn pass_over(&self, piece: &Piece) -> Result<(), Broken> {
-        let told = self.news.0.passed.swap(piece.end, Relaxed) == piece.begin();
-        self.stream.free(piece.end);
-        fence(SeqCst);
-        if told { Ok(()) } else { Err(Broken::Torn) }
+    fn pass_over<E: From<Broken>>(
+        &self,
+        mut piece: Piece,
+        mut wait_for_data: impl FnMut(bool) -> Result<(), E>,
+        mut after_piece: impl FnMut(),
+    ) -> Result<(), E> {
+        while piece.is_later() {
+            self.stream.free(piece.end);
+            if piece.kind == LAST {
+                break;
+            }
+            fence(SeqCst);
+            after_piece();
+            piece = self.next_piece(&mut wait_for_data)?;
+        }
+        Err(Broken::Torn)?
+    }
+
+    /// Of a message that has begun.
+    fn next_piece<E: From<Broken>>(
+        &self,
+        mut wait_for_data: impl FnMut(bool) -> Result<(), E>,
+    ) -> Result<Piece, E> {
+        loop {
+            match self.piece()? {
+                Some(piece) => return Ok(piece),
+                None => wait_for_data(true)?,
+            }
+        }
     }
 
     #[cold]
@@ -260,13 +293,8 @@ impl Road {
             }
             fence(SeqCst);
             after_piece();
-            let next = loop {
-                match self.piece()? {
-                    Some(piece) => break piece,
-                    None => wait_for_data(true)?,
-                }
-            };
-            if next.kind != NEXT {
+            let next = self.next_piece(&mut wait_for_data)?;
+            if !next.is_later() {
                 Err(Broken::Torn)?;
             }
             (body, end) = (next.body, next.end);
@@ -282,12 +310,20 @@ impl Road {
         }
         let number = self.stream.number(filled.from);
         let (kind, len) = (number & !LENGTH, number & LENGTH);
-        let possible = matches!(kind, WHOLE | FIRST | NEXT) && len <= (filled.len - GRAIN) as u64;
+        let possible = matches!(kind, WHOLE | FIRST | NEXT | LAST) && len <= (filled.len - GRAIN) as u64;
         if !possible || (kind == FIRST && len < GRAIN as u64) {
             return Err(Broken::Corrupt);
         }
         let body = Span { from: filled.from.wrapping_add(GRAIN as u64), len: len as usize };
         Ok(Some(Piece { kind, body, end: body.from.wrapping_add(padded(body.len) as u64) }))
+    }
+
+    /// Whether a sender that lives is in the middle of something. If not, what it has sent can be seen from now on.
+    #[cold]
+    pub(super) fn is_being_sent(&self) -> bool {
+        let is_sent = self.sending.0.owner().is_some_and(|owner| !owner.has_ended());
+        fence(SeqCst);
+        is_sent
     }
 
     pub(super) fn is_corrupt(&self) -> bool {

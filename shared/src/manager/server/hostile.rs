@@ -1,4 +1,5 @@
-//! Tests of a live server with requests that are none: random bytes, requests cut short, requests with a byte changed.
+//! Tests of a live server with requests that are none: random bytes, requests cut short, requests with a byte changed;
+//! and of answers like these.
 //!
 //! The server runs here, on the thread of the test, which is its clients as well.
 
@@ -6,7 +7,7 @@ use super::{Limits, Server};
 use crate::channel::message;
 use crate::manager::desk::{CUT, Hall, Incoming, LEFT, Outgoing};
 use crate::manager::meeting::{self, Hello, Rung};
-use crate::manager::wire::{Answer, Bytes, Kind, Op, Packed, Place, Reply, Request};
+use crate::manager::wire::{Answer, Bytes, Fault, Kind, Op, Packed, Place, Poison, Reply, Request};
 use crate::memory::segment::Segment;
 use crate::sys::atomic::Ordering::SeqCst;
 use crate::sys::doorbell::Doorbell;
@@ -16,6 +17,12 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::io::Write;
 use std::sync::Arc;
+
+fn bytes_of(value: &impl serde::Serialize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    message::encode(value, &mut bytes).expect("encodes");
+    bytes
+}
 
 struct World {
     server: Server,
@@ -83,12 +90,6 @@ impl World {
         self.hall.desk(client.desk).end.0.store(LEFT, SeqCst);
         self.server.serve_desk(client.desk);
     }
-}
-
-fn bytes_of(value: &impl serde::Serialize) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    message::encode(value, &mut bytes).expect("encodes");
-    bytes
 }
 
 fn packed(number: u64) -> Packed {
@@ -240,4 +241,34 @@ fn half_a_request_is_none() {
     world.leave(client);
     let next = world.client();
     assert!(matches!(world.ask(&next, &Request::Census), Some(Ok(Reply::Count(0)))));
+}
+
+#[test]
+fn answers_that_are_none_are_errors() {
+    let mut random = StdRng::seed_from_u64(2);
+    let answers: [Answer; 8] = [
+        Ok(Reply::Value(Some(packed(1)))),
+        Ok(Reply::Values(vec![Some(packed(300)), None])),
+        Ok(Reply::Items(vec![(Bytes::from(&b"key"[..]), packed(70_000))])),
+        Ok(Reply::Keys(vec![Bytes::from(&b"key"[..])])),
+        Ok(Reply::Locked(Some(Poison::Died(1)))),
+        Ok(Reply::Item { item: packed(1), serial: u64::MAX, delivery: 1 }),
+        Ok(Reply::Made(1)),
+        Err(Fault::TooLong { len: 1, limit: 2 }),
+    ];
+    let valid = answers.map(|answer| bytes_of(&answer));
+    let mut refused = 0;
+    for turn in 0..100_000_usize {
+        let mut bytes = valid[turn % valid.len()].clone();
+        match random.random_range(0..3) {
+            0 => bytes.truncate(random.random_range(0..bytes.len())),
+            1 => {
+                let place = random.random_range(0..bytes.len());
+                bytes[place] = random.random();
+            }
+            _ => bytes = (0..random.random_range(0..60)).map(|_| random.random()).collect(),
+        }
+        refused += usize::from(message::decode::<Answer>(&bytes).is_err());
+    }
+    assert!(refused > 50_000, "{refused} were refused");
 }

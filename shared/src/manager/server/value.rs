@@ -93,17 +93,18 @@ fn order(a: &Value, b: &Value) -> Ordering {
 #[cfg(test)]
 mod tests {
     use super::{add, append, sort};
+    use crate::channel::message;
     use crate::manager::wire::{Bytes, Fault, Packed};
     use serde_json::{Value, json};
 
     fn packed(value: &Value) -> Packed {
         let mut bytes = Vec::new();
-        crate::channel::message::encode(value, &mut bytes).expect("encodes");
+        message::encode(value, &mut bytes).expect("encodes");
         Packed { bytes: Bytes::from(&bytes[..]), handles: Vec::new() }
     }
 
     fn value(packed: &Packed) -> Value {
-        crate::channel::message::decode(&packed.bytes.0).expect("decodes")
+        message::decode(&packed.bytes.0).expect("decodes")
     }
 
     #[test]

@@ -1,0 +1,105 @@
+//! What the tests that kill have in common: one object of each kind, and whether all is in order again.
+
+use nix::sys::ptrace;
+use nix::sys::signal::{Signal, raise};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::Pid;
+use shared::manager::{
+    Barrier, Condition, Dict, Event, JoinableQueue, List, Lock, LockError, Manager, ManagerError, Queue,
+    Semaphore, Value,
+};
+use shared::process::{self, JoinHandle};
+use shared::sync::Cause;
+use std::time::{Duration, Instant};
+
+/// Within this everything that a dead process held is somebody else's.
+pub(crate) const ANSWERED: Duration = Duration::from_secs(1);
+/// Within this the end of a manager is known to those who wait for it.
+pub(crate) const KNOWN: Duration = Duration::from_millis(100);
+
+/// One object of each kind that is used.
+#[derive(Clone)]
+pub(crate) struct World {
+    pub(crate) dict: Dict<String, i64>,
+    pub(crate) list: List<i64>,
+    pub(crate) value: Value<i64>,
+    pub(crate) lock: Lock,
+    pub(crate) condition: Condition,
+    pub(crate) semaphore: Semaphore,
+    pub(crate) event: Event,
+    pub(crate) barrier: Barrier,
+    pub(crate) queue: Queue<i64>,
+    pub(crate) tasks: JoinableQueue<i64>,
+}
+
+impl World {
+    pub(crate) fn new(manager: &Manager) -> Result<World, ManagerError> {
+        Ok(World {
+            dict: manager.dict_of([("n".to_owned(), 0)])?,
+            list: manager.list()?,
+            value: manager.value(&0)?,
+            lock: manager.lock()?,
+            condition: manager.condition()?,
+            semaphore: manager.semaphore(2)?,
+            event: manager.event()?,
+            barrier: manager.barrier(100)?,
+            queue: manager.queue(0)?,
+            tasks: manager.joinable_queue(0)?,
+        })
+    }
+
+    /// As it was when it was new, whoever has died with what. Fails if something is held longer than it may be, or is not whole.
+    pub(crate) fn settle(&self) {
+        let begun = Instant::now();
+        match self.lock.lock_timeout(ANSWERED) {
+            Ok(guard) => drop(guard.expect("the lock of the dead is free")),
+            Err(LockError::Poisoned(poisoned)) => {
+                assert!(matches!(poisoned.cause(), Cause::OwnerDied { .. }));
+                drop(poisoned.into_inner());
+                self.lock.clear_poison().expect("clears");
+            }
+            Err(LockError::Failed(error)) => panic!("{error}"),
+        }
+        while self.semaphore.available() != Ok(2) {
+            assert!(begun.elapsed() < ANSWERED, "{:?} permits", self.semaphore.available());
+        }
+        while self.barrier.waiting() != Ok(0) {
+            assert!(begun.elapsed() < ANSWERED, "a dead party waits");
+        }
+        self.barrier.reset().expect("resets");
+        self.event.clear().expect("clears");
+        assert!([0, 1].contains(&self.value.set(&0).expect("sets")));
+        assert!([0, 1].contains(&self.dict.insert("n", &0).expect("inserts").expect("it is there")));
+        assert!(self.list.len().expect("a length") <= 1);
+        self.list.clear().expect("clears");
+        while let Some(item) = self.queue.try_get().expect("gets") {
+            assert_eq!(item, 7);
+        }
+        while let Ok(Some(item)) = self.tasks.try_get() {
+            assert_eq!(item, 7);
+            self.tasks.task_done().expect("done");
+        }
+        assert_eq!(self.tasks.join_timeout(ANSWERED), Ok(true), "an item is with the dead");
+        // Not one of two who were there is missed by a notification.
+        self.condition.notify_all().expect("notifies");
+    }
+}
+
+pub(crate) fn pid_of<T>(child: &JoinHandle<T>) -> Pid {
+    Pid::from_raw(child.process().id() as i32)
+}
+
+/// A child that does one thing, stops, to be traced, and then does another.
+pub(crate) fn traced(
+    first: impl FnOnce() + Send + 'static,
+    then: impl FnOnce() + Send + 'static,
+) -> JoinHandle<()> {
+    let child = process::spawn(move || {
+        first();
+        ptrace::traceme().expect("traced");
+        raise(Signal::SIGSTOP).expect("stops");
+        then();
+    });
+    assert!(matches!(waitpid(pid_of(&child), None), Ok(WaitStatus::Stopped(..))));
+    child
+}
