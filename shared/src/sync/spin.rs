@@ -15,7 +15,6 @@ use crate::sys::clock::Deadline;
 use crate::sys::task;
 use std::hint;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
-use std::thread;
 use std::time::Duration;
 
 /// How often [`until`] looks before it gives up.
@@ -119,8 +118,6 @@ fn look(mut there: impl FnMut() -> bool) -> bool {
         if end.get_or_insert_with(|| Deadline::after(PATIENCE)).has_passed() {
             return false;
         }
-        // It may be waited for here what is to run on this very CPU: who was woken, as a rule, where its waker is.
-        thread::yield_now();
     }
 }
 
