@@ -3,6 +3,7 @@
 //! A transcript is judged by laws (counts, sets, the order of each one's lines), not by its text, which is
 //! another one each time.
 
+use crate::process::signal;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use std::fs;
@@ -105,6 +106,8 @@ impl Started {
         static RUNS: AtomicU32 = AtomicU32::new(0);
         let mark = format!("TRANSCRIPT={}.{}", std::process::id(), RUNS.fetch_add(1, Relaxed));
         let (name, value) = mark.split_once('=').unwrap_or_default();
+        // A shell that starts the tests in the background has them ignore Ctrl-C, and so would the program.
+        signal::default(signal::Signal::SIGINT).expect("SIGINT has a default");
         // Before the start: begun later, on a busy machine a run would seem shorter than its pauses.
         let begun = Instant::now();
         let main = Command::new(program)
