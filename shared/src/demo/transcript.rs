@@ -106,8 +106,10 @@ impl Started {
         static RUNS: AtomicU32 = AtomicU32::new(0);
         let mark = format!("TRANSCRIPT={}.{}", std::process::id(), RUNS.fetch_add(1, Relaxed));
         let (name, value) = mark.split_once('=').unwrap_or_default();
-        // A shell that starts the tests in the background has them ignore Ctrl-C, and so would the program.
-        signal::default(signal::Signal::SIGINT).expect("SIGINT has a default");
+        // A shell that starts the tests in the background, or `nohup`, has them ignore these, and so would the program.
+        for ends in [signal::Signal::SIGINT, signal::Signal::SIGHUP, signal::Signal::SIGTERM] {
+            signal::default(ends).expect("it has a default");
+        }
         // Before the start: begun later, on a busy machine a run would seem shorter than its pauses.
         let begun = Instant::now();
         let main = Command::new(program)
