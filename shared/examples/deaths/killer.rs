@@ -110,7 +110,6 @@ pub(crate) fn run(row: &Row, extent: Extent, code: &mut Code) -> Tally {
                 met.insert(path.place(boundary));
                 astray = 0;
             } else {
-                killer.tally.missed += 1;
                 astray += 1;
             }
             if astray == ASTRAY || killer.has_enough() {
@@ -121,10 +120,9 @@ pub(crate) fn run(row: &Row, extent: Extent, code: &mut Code) -> Tally {
             break;
         }
     }
-    // A check that is seldom made is none.
     let boundaries = killer.tally.boundaries;
+    killer.tally.missed = wanted.saturating_sub(boundaries);
     if 2 * boundaries < wanted && !killer.has_enough() {
-        killer.tally.broken += 1;
         killer.tell(&format!("of {wanted} boundaries, {boundaries} were met"));
     }
     killer.tally
