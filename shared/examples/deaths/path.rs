@@ -59,11 +59,6 @@ impl Path {
         self.addresses[..boundary].last().copied()
     }
 
-    /// The instruction before which it ends.
-    pub(crate) fn end(&self) -> u64 {
-        self.addresses[self.last()]
-    }
-
     /// Whether the instruction there has been run before: a turn of a loop.
     pub(crate) fn is_repeat(&self, boundary: usize) -> bool {
         self.repeats[boundary] > 0

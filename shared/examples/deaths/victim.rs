@@ -230,6 +230,20 @@ impl Victim {
             && ptrace::setregs(self.pid, user_regs_struct { rip: at, ..self.registers() }).is_ok()
     }
 
+    /// Lets it run into its first sleep, and says where the system call is: by `/proc`, since one that is stepped there
+    /// is so slow that its time may be up before.
+    pub(crate) fn find_sleep(&self) -> Option<u64> {
+        const LEN_OF_SYSCALL: u64 = 2;
+        ptrace::cont(self.pid, None).ok()?;
+        let mut next = None;
+        let settled = || {
+            next = next_if_asleep(self.pid());
+            next.is_some() || self.is_awake()
+        };
+        wait_until(SOON, settled);
+        Some(next? - LEN_OF_SYSCALL)
+    }
+
     /// Lets it run into its sleep. `false`: it did not sleep.
     pub(crate) fn fall_asleep(&self, at: u64) -> bool {
         let mut asleep = false;
@@ -266,6 +280,16 @@ impl Victim {
         self.process.kill().expect("a child of ours");
         let _ = self.process.join();
     }
+}
+
+/// The instruction behind the system call in which a process sleeps, by `/proc`, if it is one for that.
+fn next_if_asleep(pid: u32) -> Option<u64> {
+    let call = std::fs::read_to_string(format!("/proc/{pid}/syscall")).ok()?;
+    let mut words = call.split_whitespace();
+    let sleeps =
+        matches!(words.next()?.parse().ok()?, libc::SYS_futex | libc::SYS_epoll_wait | libc::SYS_epoll_pwait);
+    let next = words.next_back()?.strip_prefix("0x")?;
+    u64::from_str_radix(next, 16).ok().filter(|_| sleeps)
 }
 
 fn address(of: u64) -> *mut libc::c_void {
