@@ -5,13 +5,14 @@ mod harness;
 use harness::tools::{descriptors, eventually, mappings, sleep_for_ever};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use shared::memory::Shared;
+use shared::process::signal::{self, Signal};
 use shared::process::{self, Builder, SpawnError};
-use shared::sync::{Lock, ReentrantLock};
+use shared::sync::{Condition, Lock, ReentrantLock};
 use std::cell::Cell;
 use std::fs::File;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -23,7 +24,8 @@ harness::main! {
         the_unsafe_door_is_open,
         a_fork_under_a_guard_is_refused,
         every_way_to_a_guard_counts,
-        nested_guards_all_count,
+        nested_guards_count_until_the_last_is_dropped,
+        while_it_waits_a_thread_may_fork_unless_it_has_more_guards,
         a_forgotten_guard_counts_for_ever,
         a_poisoned_guard_counts,
         guards_of_a_failed_body_do_not_count,
@@ -129,19 +131,53 @@ fn every_way_to_a_guard_counts() {
     allowed();
 }
 
-fn nested_guards_all_count() {
+fn nested_guards_count_until_the_last_is_dropped() {
     let lock = ReentrantLock::new(Cell::new(0));
+    let counted = || assert!(matches!(refusal(), SpawnError::GuardHeld { count: 1 }));
     let mut guards = Vec::new();
-    for depth in 1..=5 {
+    for _ in 1..=5 {
         guards.push(lock.lock().unwrap());
-        assert!(matches!(refusal(), SpawnError::GuardHeld { count } if count == depth));
+        counted();
     }
-    for left in (1..5).rev() {
-        drop(guards.pop());
-        assert!(matches!(refusal(), SpawnError::GuardHeld { count } if count == left));
+    for _ in 1..5 {
+        // The first one first: whichever is dropped last gives the lock back.
+        drop(guards.remove(0));
+        counted();
     }
     drop(guards);
     allowed();
+}
+
+fn while_it_waits_a_thread_may_fork_unless_it_has_more_guards() {
+    // The answer to a signal runs inside the wait.
+    static COUNT: AtomicU64 = AtomicU64::new(u64::MAX);
+    let (lock, condition) = (ReentrantLock::new(()), Condition::new());
+    let of_answer = condition.clone();
+    let answer = move || {
+        match Builder::new().spawn(|| ()) {
+            Ok(child) => child.join().map(|()| COUNT.store(0, SeqCst)).unwrap(),
+            Err(SpawnError::GuardHeld { count }) => COUNT.store(count, SeqCst),
+            Err(other) => panic!("{other}"),
+        }
+        of_answer.notify_all();
+    };
+    signal::handle(Signal::SIGALRM, answer).unwrap();
+    for (others, counted) in [(0, 0), (1, 1), (3, 1), (0, 0)] {
+        let others: Vec<_> = (0..others).map(|_| lock.lock().unwrap()).collect();
+        COUNT.store(u64::MAX, SeqCst);
+        signal::alarm(Duration::from_millis(5));
+        let guard = lock.lock().unwrap();
+        let patience = Duration::from_secs(20);
+        let asked = |_: &()| COUNT.load(SeqCst) != u64::MAX;
+        let (guard, waited) = condition.wait_timeout_while(guard, patience, |inside| !asked(inside)).unwrap();
+        assert!(!waited.timed_out());
+        assert_eq!(COUNT.load(SeqCst), counted);
+        assert!(matches!(refusal(), SpawnError::GuardHeld { count: 1 }));
+        drop(others);
+        assert!(matches!(refusal(), SpawnError::GuardHeld { count: 1 }));
+        drop(guard);
+        allowed();
+    }
 }
 
 fn a_forgotten_guard_counts_for_ever() {

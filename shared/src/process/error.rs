@@ -23,7 +23,7 @@ pub enum SpawnError {
         "cannot fork: this thread holds {count} guard(s), of which the child would have a copy; drop them first"
     )]
     GuardHeld {
-        /// How many.
+        /// How many; all that it has of one reentrant lock are one.
         count: u64,
     },
     /// The calling process is a daemon.

@@ -24,7 +24,8 @@ impl Drop for AtEnd {
     }
 }
 
-/// Counts one more until [`one_less`](Held::one_less). It stays on its thread, and every guard contains one.
+/// Counts one more until [`one_less`](Held::one_less). It stays on its thread, and every guard contains one; those of a
+/// reentrant lock together count as one.
 #[derive(Debug)]
 pub(crate) struct Held {
     on_this_thread: PhantomData<*const ()>,
@@ -37,6 +38,12 @@ impl Held {
             NEW => Held::first(),
             held => HELD.set(held + 1),
         }
+        Held { on_this_thread: PhantomData }
+    }
+
+    /// For one more guard of a lock that is counted.
+    #[inline]
+    pub(crate) fn counted() -> Held {
         Held { on_this_thread: PhantomData }
     }
 

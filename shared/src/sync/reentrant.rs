@@ -170,7 +170,7 @@ impl<T: Plain> ReentrantLock<T> {
         // no two threads ever have the same.
         if self.shared.thread.load(Relaxed) == task::thread() {
             self.shared.given.store(self.shared.given.load(Relaxed).wrapping_add(1), Relaxed);
-            return Some(Held::one_more());
+            return Some(Held::counted());
         }
         self.enter_first(take)
     }
@@ -239,9 +239,10 @@ impl<T: Plain> Drop for ReentrantLockGuard<'_, T> {
         if thread::panicking() && !self.was_panicking {
             shared.poison.set(Cause::Panicked { pid: process::id() });
         }
-        shared.returned.store(shared.returned.load(Relaxed).wrapping_add(1), Relaxed);
-        self.held.one_less();
-        if shared.depth() == 0 {
+        let returned = shared.returned.load(Relaxed).wrapping_add(1);
+        shared.returned.store(returned, Relaxed);
+        if shared.given.load(Relaxed) == returned {
+            self.held.one_less();
             shared.thread.store(0, Relaxed);
             shared.raw.unlock();
         }
@@ -260,7 +261,10 @@ impl<'a, T: Plain> sealed::Guard for ReentrantLockGuard<'a, T> {
     fn let_go(self) -> Away<'a, T> {
         let shared = &self.lock.shared;
         let away = Away { lock: self.lock, depth: shared.depth() };
-        // With this guard all levels go. The others stay counted as held: a fork would copy them.
+        // With this guard all levels go. If there are others, they stay counted as held: a fork would copy them.
+        if away.has_others() {
+            let _counted = Held::one_more();
+        }
         shared.given.store(1, Relaxed);
         shared.returned.store(0, Relaxed);
         away
@@ -282,6 +286,11 @@ pub struct Away<'a, T: Plain> {
 }
 
 impl<T: Plain> Away<'_, T> {
+    /// Whether this thread has more guards of the lock than the one that it gave up.
+    fn has_others(&self) -> bool {
+        self.depth > 1
+    }
+
     fn enter(&self) -> Held {
         let Some(held) = self.lock.enter(|raw, me| raw.lock(me, Deadline::NEVER)) else {
             unreachable!("a wait without a deadline ends with the lock");
@@ -289,6 +298,9 @@ impl<T: Plain> Away<'_, T> {
         // This thread may have it already: if an answer to a signal, run during the wait, forgot a guard.
         let given = &self.lock.shared.given;
         given.store(given.load(Relaxed).wrapping_add(self.depth).wrapping_sub(1), Relaxed);
+        if self.has_others() {
+            held.one_less();
+        }
         held
     }
 }
