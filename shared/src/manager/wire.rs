@@ -76,6 +76,16 @@ pub(super) enum Place {
     Here,
 }
 
+impl Place {
+    /// How long it is in a message, nearly.
+    pub(super) fn len(&self) -> u64 {
+        match self {
+            Place::Key(key) => key.0.len() as u64,
+            _ => 0,
+        }
+    }
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Op {
     // Of containers: a `Value` or several, as they were before.
@@ -254,6 +264,13 @@ impl From<Break> for BrokenCause {
 pub(super) struct Packed {
     pub(super) bytes: Bytes,
     pub(super) handles: Vec<Id>,
+}
+
+impl Packed {
+    /// How long it is in a message, at most and but for a few bytes.
+    pub(super) fn len(&self) -> u64 {
+        (self.bytes.0.len() + self.handles.len() * 9) as u64
+    }
 }
 
 impl PartialEq for Packed {

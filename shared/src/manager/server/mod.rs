@@ -196,7 +196,7 @@ impl Server {
         };
         let mut effects = Effects::default();
         let held = thing.is_held();
-        let answer = thing.ask(op, who, &mut effects);
+        let answer = thing.ask(op, who, self.limits.frame, &mut effects);
         if held && let Some(session) = self.sessions.get_mut(&who.session) {
             session.touched.insert(id);
         }

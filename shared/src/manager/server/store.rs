@@ -108,14 +108,14 @@ impl Thing {
         !matches!(self, Thing::Dict(_) | Thing::List(_) | Thing::Value(_))
     }
 
-    /// `None`: he waits.
-    pub(super) fn ask(&mut self, op: Op, who: Asker, effects: &mut Effects) -> Option<Answer> {
+    /// `None`: he waits. No value may get longer than `longest`: nobody could have it any more.
+    pub(super) fn ask(&mut self, op: Op, who: Asker, longest: u64, effects: &mut Effects) -> Option<Answer> {
         let patient = |wait: Wait| wait != Some(0);
         let done = || Some(Ok(Reply::Done));
         match (self, op) {
-            (Thing::Dict(dict), op) => Some(dict.ask(op, effects)),
-            (Thing::List(list), op) => Some(list.ask(op, effects)),
-            (Thing::Value(value), op) => Some(containers::ask(value, op, effects)),
+            (Thing::Dict(dict), op) => Some(dict.ask(op, longest, effects)),
+            (Thing::List(list), op) => Some(list.ask(op, longest, effects)),
+            (Thing::Value(value), op) => Some(containers::ask(value, op, longest, effects)),
 
             (Thing::Lock(lock), Op::Lock { thread, wait }) => {
                 lock.lock(Waiter { who, thread, depth: 1, after: None }, patient(wait))
