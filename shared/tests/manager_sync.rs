@@ -5,7 +5,7 @@
 mod harness;
 
 use harness::tools::{eventually, takes};
-use shared::manager::{BarrierError, LockError, Manager, ManagerError, PutError};
+use shared::manager::{Barrier, BarrierError, List, LockError, Manager, ManagerError, PutError};
 use shared::process::{self, Builder, JoinHandle, SpawnError};
 use shared::sync::{BrokenCause, Cause};
 use std::thread;
@@ -136,18 +136,19 @@ fn mgr_16_event() {
 fn mgr_16_barrier() {
     let manager = manager();
     let barrier = manager.barrier(3).expect("a barrier");
-    let last = manager.value(&0).expect("a value");
-    let both = (barrier.clone(), last.clone());
-    let children = [0, 1].map(|_| {
-        child(&both, |(barrier, last)| {
-            let one = i32::from(barrier.wait().expect("meets"));
-            last.add(&one).expect("adds");
-        })
-    });
-    let one = i32::from(barrier.wait().expect("meets"));
-    last.add(&one).expect("adds");
+    let met = manager.list::<(usize, bool)>().expect("a list");
+    let both = (barrier.clone(), met.clone());
+    let meets = |(barrier, met): (Barrier, List<(usize, bool)>)| {
+        let result = barrier.wait().expect("meets");
+        met.push(&(result.index(), result.is_leader())).expect("pushes");
+    };
+    let children = [0, 1].map(|_| child(&both, meets));
+    meets(both);
     children.into_iter().for_each(|child| child.join().expect("exits"));
-    assert_eq!((last.get(), barrier.waiting()), (Ok(1), Ok(0)));
+    let mut met = met.to_vec().expect("all");
+    met.sort();
+    assert_eq!(met, [(0, true), (1, false), (2, false)], "each has a number, and one leads");
+    assert_eq!((barrier.parties(), barrier.waiting()), (Ok(3), Ok(0)));
 }
 
 fn mgr_17_queue() {
@@ -323,12 +324,12 @@ fn a_wait_gives_a_reentrant_lock_up_from_any_depth() {
 fn a_barrier_is_used_again_and_breaks_and_is_reset() {
     let manager = manager();
     let barrier = manager.barrier(2).expect("a barrier");
-    let ten = |barrier: &shared::manager::Barrier| (0..10).filter(|_| barrier.wait().expect("meets")).count();
+    let ten = |barrier: &Barrier| (0..10).filter(|_| barrier.wait().expect("meets").is_leader()).count();
     let theirs = process::spawn({
         let barrier = barrier.clone();
         move || ten(&barrier)
     });
-    assert_eq!(ten(&barrier) + theirs.join().expect("exits"), 10, "one of two was the last, each time");
+    assert_eq!(ten(&barrier) + theirs.join().expect("exits"), 10, "one of two was the leader, each time");
     let alone = barrier;
     assert_eq!(alone.wait_timeout(SHORT), Err(BarrierError::Broken(BrokenCause::TimedOut)));
     assert_eq!(alone.is_broken(), Ok(Some(BrokenCause::TimedOut)));

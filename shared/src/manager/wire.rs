@@ -156,6 +156,7 @@ pub(super) enum Op {
     Abort,
     Reset,
     IsBroken,
+    Parties,
     // Of queues.
     Put(Packed, Wait),
     GetItem {
@@ -184,8 +185,8 @@ pub(super) enum Reply {
     Locked(Option<Poison>),
     /// A permit is held.
     Permit,
-    /// All are there; and whether this one was the last.
-    Met(bool),
+    /// All are there; and the number of this one, from 0 in the order in which they came.
+    Met(u32),
     Broken(Option<Break>),
     Item {
         item: Packed,

@@ -157,6 +157,7 @@ impl Thing {
                 done()
             }
             (Thing::Barrier(barrier), Op::IsBroken) => Some(Ok(Reply::Broken(barrier.broken()))),
+            (Thing::Barrier(barrier), Op::Parties) => Some(Ok(Reply::Count(barrier.parties() as u64))),
             (Thing::Barrier(barrier), Op::Len) => Some(Ok(Reply::Count(barrier.waiting() as u64))),
 
             (Thing::Queue(queue), Op::Put(item, wait)) => queue.put(who, item, patient(wait), effects),
