@@ -1,4 +1,4 @@
-//! Handles to a manager's objects, in processes, threads and other objects; connections and limits.
+//! Handles to a manager's objects, in processes, threads and other objects; and connections.
 
 mod harness;
 

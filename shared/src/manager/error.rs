@@ -78,6 +78,9 @@ pub enum ManagerError {
     /// `task_done` was called once too often.
     #[error("task_done once too often: this process has done all that it got")]
     NothingToDo,
+    /// The queue is closed, and empty if something was to be got.
+    #[error("the queue is closed")]
+    Closed,
     /// The object is of another kind.
     #[error("the object is of another kind")]
     NotOfThisKind,
@@ -105,6 +108,7 @@ impl From<Fault> for ManagerError {
             Fault::TooManyObjects { limit } => ManagerError::TooManyObjects { limit },
             Fault::TooLong { len, limit } => ManagerError::TooLong { len, limit },
             Fault::NothingToDo => ManagerError::NothingToDo,
+            Fault::Closed => ManagerError::Closed,
         }
     }
 }
@@ -177,7 +181,7 @@ impl<G> From<ManagerError> for LockError<G> {
 pub enum PutError<T> {
     /// There was no room, or none in time: Python's `queue.Full`.
     Full(T),
-    /// The request failed.
+    /// The request failed, or the queue is closed.
     Failed(T, ManagerError),
 }
 

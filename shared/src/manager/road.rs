@@ -197,6 +197,7 @@ fn changes(request: &Request) -> bool {
                 | Op::Parties
                 | Op::Join(_)
                 | Op::IsFull
+                | Op::IsClosed
         ),
     }
 }

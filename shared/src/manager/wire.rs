@@ -167,6 +167,11 @@ pub(super) enum Op {
     GiveUp(u64),
     Join(Wait),
     IsFull,
+    /// Nothing can be put any more; and what is inside is dropped, if it is to be so now.
+    Close {
+        now: bool,
+    },
+    IsClosed,
 }
 
 pub(super) type Answer = Result<Reply, Fault>;
@@ -222,6 +227,7 @@ pub(super) enum Fault {
         limit: u64,
     },
     NothingToDo,
+    Closed,
 }
 
 /// [`Cause`], as it travels.

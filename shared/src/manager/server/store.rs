@@ -167,6 +167,11 @@ impl Thing {
             (Thing::Queue(queue), Op::Done(serial)) => Some(queue.done(who.session, serial, effects)),
             (Thing::Queue(queue), Op::GiveUp(serial)) => Some(queue.give_up(who.session, serial, effects)),
             (Thing::Queue(queue), Op::Join(wait)) => queue.join(who, patient(wait)),
+            (Thing::Queue(queue), Op::Close { now }) => {
+                queue.close(now, effects);
+                done()
+            }
+            (Thing::Queue(queue), Op::IsClosed) => Some(Ok(Reply::Flag(queue.is_closed()))),
             (Thing::Queue(queue), Op::IsFull) => Some(Ok(Reply::Flag(queue.is_full()))),
             (Thing::Queue(queue), Op::Len) => Some(Ok(Reply::Count(queue.len() as u64))),
 
