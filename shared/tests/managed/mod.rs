@@ -1,4 +1,5 @@
 //! What the tests that kill have in common: one object of each kind, and whether all is in order again.
+#![allow(dead_code)] // No test uses all of it.
 
 use nix::sys::ptrace;
 use nix::sys::signal::{Signal, raise};
