@@ -87,7 +87,8 @@ pub enum ManagerError {
 }
 
 impl ManagerError {
-    /// Whether the manager has ended: no later request will be answered either.
+    /// Whether the manager has ended: no later request will be answered either. (Or it has received something that is no request,
+    /// which no client of this library sends.)
     pub fn is_gone(&self) -> bool {
         matches!(self, ManagerError::Gone | ManagerError::Unknown)
     }

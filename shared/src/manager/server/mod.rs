@@ -5,6 +5,8 @@
 //! fit on a desk stays here until there is room.
 
 mod containers;
+#[cfg(test)]
+mod deaf;
 mod gates;
 #[cfg(test)]
 mod hostile;
@@ -15,6 +17,8 @@ mod roads;
 mod session;
 mod store;
 mod value;
+#[cfg(test)]
+mod world;
 
 use super::desk::{DESKS, Hall};
 use super::meeting::Hello;
