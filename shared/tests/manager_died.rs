@@ -3,12 +3,11 @@
 mod harness;
 mod managed;
 
-use harness::tools::{eventually, is_gone, sleep_for_ever};
-use managed::{ANSWERED, KNOWN, World, pid_of, traced};
+use harness::tools::{eventually, sleep_for_ever};
+use managed::{ANSWERED, World, pid_of, traced};
 use nix::sys::ptrace;
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-use shared::manager::{BarrierError, LockError, Manager, ManagerError, Value};
+use shared::manager::{BarrierError, LockError, Manager, Value};
 use shared::process::{self, JoinHandle};
 use shared::sync::{BrokenCause, Cause};
 use std::thread;
@@ -187,11 +186,12 @@ fn a_stopped_client_keeps_what_it_has_and_delays_nobody() {
         let large = vec![1; 200_000];
         world.list.extend(&large).expect("extends");
         let list = world.list.clone();
-        let reader = traced(|| (), move || drop(list.to_vec()));
+        let reader = traced(|| (), move || while list.to_vec().is_ok() {});
         kill(pid_of(&stopped), Signal::SIGSTOP).expect("stops");
         ptrace::cont(pid_of(&reader), None).expect("goes on");
         thread::sleep(Duration::from_millis(5));
         kill(pid_of(&reader), Signal::SIGSTOP).expect("stops");
+        eventually("it has stopped", || harness::tools::state(reader.process().id()) == Some('t'));
         for _ in 0..1000 {
             let begun = Instant::now();
             world.value.get().expect("an answer");
