@@ -214,12 +214,12 @@ impl Queue {
     fn back(&mut self, which: impl Fn(u64, &Out) -> bool, effects: &mut Effects) {
         let back: Vec<_> = self.out.extract_if(.., |serial, out| which(*serial, out)).collect();
         for (_, out) in back.into_iter().rev() {
-            self.to_the_front(out.item, effects);
+            self.put_in_front(out.item, effects);
         }
         self.release_joiners(effects);
     }
 
-    fn to_the_front(&mut self, item: Item, effects: &mut Effects) {
+    fn put_in_front(&mut self, item: Item, effects: &mut Effects) {
         match self.closed {
             Some(Closed::Now) => effects.leaves(&item.item),
             _ => self.items.push_front(item),
@@ -234,7 +234,7 @@ impl Queue {
             self.back(|number, _| number == serial, effects);
         } else if !self.joinable {
             effects.enters(&item);
-            self.to_the_front(Item { item, serial, deliveries }, effects);
+            self.put_in_front(Item { item, serial, deliveries }, effects);
         }
         self.hand_out(effects);
     }
