@@ -6,7 +6,6 @@ use super::report::{Report, Said};
 use crate::channel::Message;
 use crate::sys::clock::{self, Deadline};
 use crate::sys::pidfd::{self, Status};
-use crate::sys::signal;
 use crate::sys::task::Owner;
 use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
@@ -45,7 +44,7 @@ impl Child {
     pub(super) fn wait(&self, deadline: Deadline) -> Option<Status> {
         loop {
             if self.collected().is_none() {
-                self.await_end(deadline);
+                pidfd::wait(self.pidfd.as_fd(), deadline);
             }
             let status = self.collect();
             if status.is_some() || deadline.has_passed() {
@@ -53,15 +52,6 @@ impl Child {
             }
             // It has ended, but may not be collected yet: a debugger that follows it comes first.
             clock::sleep_until(Deadline::after(Duration::from_millis(1)));
-        }
-    }
-
-    fn await_end(&self, deadline: Deadline) {
-        if deadline != Deadline::NEVER || signal::is_any_caught() {
-            pidfd::wait(self.pidfd.as_fd(), deadline);
-        } else if let Some(status) = pidfd::await_end(self.pidfd.as_fd()) {
-            // Nothing else to look after, so one call does it all.
-            *lock(&self.status) = Some(status);
         }
     }
 
@@ -160,12 +150,15 @@ static LISTED: AtomicUsize = AtomicUsize::new(0);
 
 /// In a new child, first of all: closes the descriptors of its siblings. The records stay as they are, for
 /// to write to them would copy their pages.
-#[inline]
+#[inline(always)]
 pub(super) fn close_siblings() {
     // To lock the list would copy its page: not where there is nothing in it.
-    if LISTED.load(Relaxed) == 0 {
-        return;
+    if LISTED.load(Relaxed) > 0 {
+        close_listed();
     }
+}
+
+fn close_listed() {
     if let Some(siblings) = CHILDREN.of_parent() {
         pidfd::close_all(siblings.by_serial.values().map(|sibling| sibling.pidfd.as_raw_fd()));
     }
@@ -263,7 +256,6 @@ pub(crate) fn children_since(number: &mut u64, without: &[u32]) -> Vec<u64> {
 }
 
 /// All that this process has listed.
-#[inline]
 fn list() -> Vec<Arc<Child>> {
     CHILDREN.lock_if_used().map_or_else(Vec::new, |children| children.by_serial.values().cloned().collect())
 }
@@ -286,7 +278,6 @@ pub(super) fn end_daemons(daemons: &[Arc<Child>]) {
 }
 
 /// The end of this process's family, in Python's order: daemons are terminated, the others waited for.
-#[inline]
 pub(super) fn end_all() {
     let (daemons, others): (Vec<_>, Vec<_>) = list().into_iter().partition(|child| child.process.is_daemon());
     end_daemons(&daemons);

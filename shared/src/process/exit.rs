@@ -1,6 +1,6 @@
 //! The end of a process: its family first, then its hooks.
 
-use super::children;
+use super::children::{self, CHILDREN};
 use super::identity;
 use super::own::Own;
 use crate::sys::task;
@@ -57,10 +57,13 @@ pub fn exit(code: i32) -> ! {
 }
 
 /// The last that a child does.
-#[inline]
+#[inline(always)]
 pub(super) fn leave(code: i32) -> ! {
-    finish();
-    let _ = std::io::stdout().flush();
+    if CHILDREN.is_used() || HOOKS.is_used() {
+        finish();
+    }
+    // Forgotten, not dropped: that would be one function more.
+    std::mem::forget(std::io::stdout().flush());
     task::exit_now(code)
 }
 
@@ -85,7 +88,6 @@ pub(super) fn hook_into_exit() {
 }
 
 /// Ends the daemons, waits for the other children, runs the hooks.
-#[inline]
 fn finish() {
     ENDING.set(true);
     // A panic is told by the panic hook, and must not keep the rest from being done.

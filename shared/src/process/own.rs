@@ -25,7 +25,7 @@ impl<T: Default> Own<T> {
     /// The table of this process, locked.
     pub(super) fn lock(&self) -> Locked<'_, T> {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        if !self.is_mine() {
+        if !self.is_used() {
             // The parent's is forgotten, not dropped: its contents are not ours to end.
             std::mem::forget(std::mem::take(&mut *table));
             self.owner.store(Owner::current().to_word(), Relaxed);
@@ -33,19 +33,21 @@ impl<T: Default> Own<T> {
         Locked(table)
     }
 
-    /// The same, if this process has ever wanted it: to look writes nothing, which in a new child is dear.
+    /// The same, if this process has ever wanted it.
     pub(super) fn lock_if_used(&self) -> Option<Locked<'_, T>> {
-        self.is_mine().then(|| self.lock())
+        self.is_used().then(|| self.lock())
+    }
+
+    /// Whether this process has ever wanted it: to look writes nothing, which in a new child is dear.
+    #[inline(always)]
+    pub(super) fn is_used(&self) -> bool {
+        Owner::in_word(self.owner.load(Relaxed)).is_some_and(Owner::is_me)
     }
 
     /// In a new child: a look at the table of its parent. `None` if another thread had it locked, which no
     /// thread will ever unlock here.
     pub(super) fn of_parent(&self) -> Option<Locked<'_, T>> {
         self.table.try_lock().ok().map(Locked)
-    }
-
-    fn is_mine(&self) -> bool {
-        Owner::in_word(self.owner.load(Relaxed)).is_some_and(Owner::is_me)
     }
 }
 

@@ -189,19 +189,43 @@ fn map_places() -> Result<(&'static Mapping, usize), Errno> {
     Err(refused)
 }
 
-/// `()` as bytes.
-const NIL: &[u8] = &[0xc0];
+/// `()` as a byte.
+const NIL: u8 = 0xc0;
 
 /// Whether the value is `()` or a struct like it.
+#[inline]
 fn is_nil<T: Message>(value: &T) -> bool {
-    // On the stack: a child that brings nothing home need not touch the heap.
-    let mut bytes = [0; NIL.len()];
-    size_of::<T>() == 0 && message::encode(value, &mut &mut bytes[..]).is_ok() && bytes == NIL
+    let mut bytes = Summary { len: 0, last: 0 };
+    size_of::<T>() == 0 && message::encode(value, &mut bytes).is_ok() && (bytes.len, bytes.last) == (1, NIL)
 }
 
 /// The value that needs not be said, if `T` is such a type.
 pub(super) fn nil<T: Message>() -> Option<T> {
-    if size_of::<T>() == 0 { message::decode(NIL).ok() } else { None }
+    if size_of::<T>() == 0 { message::decode(&[NIL]).ok() } else { None }
+}
+
+/// What was written, as far as it is of interest: a child that brings nothing home need not touch memory.
+struct Summary {
+    len: usize,
+    last: u8,
+}
+
+impl Write for Summary {
+    #[inline(always)]
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.len += bytes.len();
+        self.last = bytes.last().copied().unwrap_or(self.last);
+        Ok(bytes.len())
+    }
+
+    #[inline(always)]
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.write(bytes).map(drop)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// The pieces of which small values are made.
@@ -214,6 +238,7 @@ struct Bytes<'a> {
 }
 
 impl Write for Bytes<'_> {
+    #[inline(always)]
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if bytes.len() > self.report.room - self.len {
             return Err(io::Error::other(format!("it is larger than {} bytes", self.report.room)));
@@ -231,6 +256,11 @@ impl Write for Bytes<'_> {
         }
         self.len += bytes.len();
         Ok(bytes.len())
+    }
+
+    #[inline(always)]
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.write(bytes).map(drop)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -1,6 +1,7 @@
 //! Signals held back, and waited for.
 #![allow(unsafe_code)]
 
+use super::call::call;
 use super::clock::Deadline;
 use super::signal::{self, Set};
 use nix::errno::Errno;
@@ -39,12 +40,22 @@ impl Drop for Blocked {
     }
 }
 
-/// Through `syscall`, as [`task::read_from`](super::task::read_from) explains. (The C library keeps two signals
-/// for itself, which `pthread_sigmask` would not block. They serve its threads; here there is one.)
-#[inline]
+/// Also for a new child, as [`call`] is. (The C library keeps two signals for itself, which `pthread_sigmask` would not
+/// block. They serve its threads; here there is one.)
+#[inline(always)]
 fn change_mask(how: c_int, mask: &Set, before: *mut Set) {
     // SAFETY: the kernel reads one set and writes one, where it is given an address for it.
-    unsafe { libc::syscall(libc::SYS_rt_sigprocmask, how, mask, before, size_of::<Set>()) };
+    unsafe {
+        call(
+            libc::SYS_rt_sigprocmask,
+            [
+                how as usize,
+                ptr::from_ref(mask).expose_provenance(),
+                before.expose_provenance(),
+                size_of::<Set>(),
+            ],
+        )
+    };
 }
 
 /// `ppoll(2)`, of nothing: sleeps until a handler has run, and its answer.

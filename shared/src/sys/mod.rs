@@ -4,6 +4,7 @@
 //! stands for. Nothing here knows of locks or of handles. Most of the crate's `unsafe` lives here,
 //! behind safe functions.
 
+pub(crate) mod call;
 pub(crate) mod clock;
 pub(crate) mod doorbell;
 pub(crate) mod futex;

@@ -85,37 +85,26 @@ pub(crate) enum Status {
 
 /// `waitid(P_PIDFD)` without waiting: collects the status of a child, `None` while it runs.
 ///
-/// This and [`await_end`] are the only calls that collect, and they name their child: `waitpid(-1)` would take the
+/// This is the only call that collects, and it names its child: `waitpid(-1)` would take the
 /// application's children as well.
 pub(crate) fn reap(pidfd: BorrowedFd<'_>) -> Option<Status> {
-    match collect(pidfd, libc::WNOHANG) {
-        Ok(status) => status,
-        // ECHILD: the program ignores SIGCHLD, or something else in it has collected this child.
-        Err(_) => has_ended(pidfd).then_some(Status::Unknown),
-    }
-}
-
-/// `waitid(P_PIDFD)`: waits for the child's end and collects its status, in one call. `None`: a signal came, or
-/// somebody else has collected it.
-pub(crate) fn await_end(pidfd: BorrowedFd<'_>) -> Option<Status> {
-    collect(pidfd, 0).unwrap_or(None)
-}
-
-fn collect(pidfd: BorrowedFd<'_>, how: c_int) -> Result<Option<Status>, Errno> {
     let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
     let fd = pidfd.as_raw_fd() as libc::id_t;
     // SAFETY: the kernel writes one `siginfo_t`, for which there is room.
-    let waited = unsafe { libc::waitid(libc::P_PIDFD, fd, info.as_mut_ptr(), libc::WEXITED | how) };
-    Errno::result(waited)?;
+    let waited = unsafe { libc::waitid(libc::P_PIDFD, fd, info.as_mut_ptr(), libc::WEXITED | libc::WNOHANG) };
+    if Errno::result(waited).is_err() {
+        // ECHILD: the program ignores SIGCHLD, or something else in it has collected this child.
+        return has_ended(pidfd).then_some(Status::Unknown);
+    }
     // SAFETY: zeroed above, which is a value of this type, and the kernel has filled it in or left it.
     let info = unsafe { info.assume_init() };
     // SAFETY: for a state change of a child these are the fields that the kernel sets.
     let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
-    Ok(match info.si_code {
+    match info.si_code {
         _ if pid == 0 => None,
         libc::CLD_EXITED => Some(Status::Exited(status)),
         _ => Some(Status::Signaled(status)),
-    })
+    }
 }
 
 /// `waitid(P_PID)` and `kill(2)`, which need no descriptor: whether the process with this number has

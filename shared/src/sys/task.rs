@@ -1,6 +1,7 @@
 //! Tasks, as the kernel calls what it schedules: forking them, counting them, telling them apart.
 #![allow(unsafe_code)]
 
+use super::call::call;
 use super::clock::{self, Deadline};
 use super::pidfd;
 use nix::errno::Errno;
@@ -109,6 +110,7 @@ impl Owner {
     }
 
     /// Whether it is the calling process. Asked in a new child about another it reads no `/proc`.
+    #[inline(always)]
     pub(crate) fn is_me(self) -> bool {
         match PROCESS.get() {
             // (`std::process::id` lies on a page of code that a new child has not touched.)
@@ -221,12 +223,8 @@ pub(crate) fn thread_count() -> Option<u64> {
     }
 }
 
-/// `dup3(2)`, then `close(2)`: makes this the standard input.
-///
-/// For a new child, in which each page of code that is touched costs a microsecond or two: all that it asks
-/// of the kernel at first goes through the one function `syscall`, and what it calls is `inline`, so that it lies
-/// where the caller is.
-#[inline]
+/// `dup3(2)`, then `close(2)`: makes this the standard input. For a new child, as [`call`] is.
+#[inline(always)]
 pub(crate) fn read_from(file: OwnedFd) {
     let file = file.into_raw_fd();
     // The program had closed its own, and this one has its place already.
@@ -235,9 +233,9 @@ pub(crate) fn read_from(file: OwnedFd) {
     }
     // SAFETY: no memory is passed. Descriptor 0 is nobody's but standard input's. It fails if there is none and
     // may be none; then there is no input either.
-    unsafe { libc::syscall(libc::SYS_dup3, file, libc::STDIN_FILENO, 0) };
+    unsafe { call(libc::SYS_dup3, [file as usize, libc::STDIN_FILENO as usize, 0, 0]) };
     // SAFETY: ours, and just given up.
-    unsafe { libc::syscall(libc::SYS_close, file) };
+    unsafe { call(libc::SYS_close, [file as usize, 0, 0, 0]) };
 }
 
 /// `fork(2)`: returns twice, with the child's pid here and `None` in the child.
