@@ -210,7 +210,11 @@ fn a_stopped_client_keeps_what_it_has_and_delays_nobody() {
 fn what_the_dead_never_heard_of_was_not_given() {
     with_world(|world, there| {
         let permits = [0, 1].map(|_| holder(world, there, |world| world.semaphore.acquire().expect("free")));
-        let holds = holder(world, there, |world| world.lock.lock().expect("free"));
+        // What it has beside the lock can be seen to come back, and it comes back with it.
+        let holds = holder(world, there, |world| {
+            world.signals.release(1).expect("releases");
+            (world.lock.lock().expect("free"), world.signals.acquire().expect("free"))
+        });
         eventually("all is held", || there.get() == Ok(3));
         let waits: [fn(&World); 4] = [
             |world| drop(world.queue.get()),
@@ -241,12 +245,13 @@ fn what_the_dead_never_heard_of_was_not_given() {
             child.kill().expect("is killed");
             assert!(child.join().is_err());
         }
-        // The dead holder's poison is not the matter here.
         eventually("all was given", || {
-            world.lock.clear_poison().is_ok()
+            world.signals.available() == Ok(1)
                 && world.queue.is_empty() == Ok(true)
                 && world.semaphore.available() == Ok(1)
         });
+        // The dead holder's poison is not the matter here.
+        world.lock.clear_poison().expect("clears");
         for child in waiting {
             child.kill().expect("is killed");
             assert!(child.join().is_err());
