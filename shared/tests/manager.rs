@@ -1,7 +1,7 @@
 //! A manager's objects, used by living processes.
 //!
-//! The numbered tests are those of CONFORMANCE.md; `manager_sync.rs` has those of its locks and queues; `manager_handles.rs`
-//! is about handles, connections and limits.
+//! The numbered tests are those of CONFORMANCE.md; `manager_sync.rs` has those of its locks, `manager_queue.rs` those of its queues.
+//! `manager_requests.rs` is about what one request is, `manager_handles.rs` about handles and connections.
 
 mod harness;
 

@@ -1,4 +1,4 @@
-//! Handles to a manager's objects, in processes, threads and other objects; connections and limits.
+//! Handles to a manager's objects, in processes, threads and other objects; and connections.
 
 mod harness;
 
@@ -20,7 +20,6 @@ harness::main! {
         handles_in_structs_and_enums_keep_their_objects,
         a_handle_of_another_manager_or_kind_is_refused,
         large_values_go_through,
-        what_is_longer_than_allowed_is_refused,
         limits_of_connections_are_typed_refusals,
         threads_ask_at_the_same_time,
         two_managers_at_once,
@@ -150,19 +149,6 @@ fn large_values_go_through() {
         dict.insert(&(key as u32), &bytes).expect("inserts");
         assert_eq!(dict.get(&(key as u32)), Ok(Some(bytes)), "{len}");
     }
-}
-
-fn what_is_longer_than_allowed_is_refused() {
-    let manager = Builder::new().longest(10_000).start().expect("a manager");
-    let list = manager.list::<String>().expect("a list");
-    let refused = list.push(&"x".repeat(20_000));
-    assert!(matches!(refused, Err(ManagerError::TooLong { limit: 10_000, .. })), "{refused:?}");
-    for _ in 0..3 {
-        list.push(&"x".repeat(9_000)).expect("pushes");
-    }
-    // All of it is longer than an answer may be; a part is not.
-    assert!(matches!(list.to_vec(), Err(ManagerError::TooLong { .. })));
-    assert_eq!(list.get(2).expect("an answer").map(|text| text.len()), Some(9_000));
 }
 
 fn limits_of_connections_are_typed_refusals() {

@@ -9,7 +9,7 @@ mod harness;
 mod managed;
 
 use harness::tools::{eventually, is_gone};
-use managed::{ANSWERED, KNOWN, World, pid_of, traced};
+use managed::{ANSWERED, KNOWN, LONG, World, pid_of, traced};
 use nix::sys::ptrace;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitStatus, waitpid};
@@ -29,7 +29,7 @@ harness::main! {
 /// A kind of request. What it is to need is there before.
 type Kind = (&'static str, fn(&World));
 
-const KINDS: [Kind; 18] = [
+const KINDS: [Kind; 38] = [
     ("get", |world| assert!(world.dict.get("n").is_ok())),
     ("add", |world| assert!(world.dict.add("n", &1).is_ok())),
     ("set", |world| assert!(world.value.set(&1).is_ok())),
@@ -59,6 +59,69 @@ const KINDS: [Kind; 18] = [
         world.tasks.put(7).expect("room");
         world.tasks.get().expect("an item");
         world.tasks.task_done().expect("it was mine");
+    }),
+    ("give up", |world| {
+        world.tasks.put(7).expect("room");
+        drop(world.tasks.get_lease().expect("an item"));
+    }),
+    ("join", |world| world.tasks.join().expect("all done")),
+    ("snapshot", |world| drop(world.dict.get_many(["n", "m"]).expect("an answer"))),
+    ("update", |world| world.dict.update([(&"n".to_owned(), &1)]).expect("an answer")),
+    ("swap", |world| assert!(world.dict.compare_and_swap("n", Some(&0), &1).is_ok())),
+    ("get or insert", |world| assert!(world.grown.get_or_insert(&1, &vec![7]).is_ok())),
+    ("append", |world| world.grown.append(&1, &7).expect("an answer")),
+    ("append and take", |world| {
+        world.grown.append(&1, &7).expect("an answer");
+        world.grown.pop(&1).expect("an answer");
+    }),
+    ("push and pop if", |world| {
+        world.list.push(&7).expect("an answer");
+        world.list.pop_if(0, &7).expect("an answer");
+    }),
+    ("push, sort and look", |world| {
+        world.list.insert(0, &7).expect("an answer");
+        world.list.sort().expect("an answer");
+        world.list.reverse().expect("an answer");
+        world.list.splice(0..1, &[7]).expect("an answer");
+        assert!(
+            world.list.slice(0..9).is_ok() && world.list.position(&7).is_ok() && world.list.count(&7).is_ok()
+        );
+        world.list.remove_value(&7).expect("an answer");
+    }),
+    ("long set", |world| drop(world.texts.insert(&1, &"x".repeat(LONG)).expect("an answer"))),
+    ("long set and get", |world| {
+        world.texts.insert(&1, &"x".repeat(LONG)).expect("an answer");
+        world.texts.get(&1).expect("an answer");
+    }),
+    ("make and drop", |world| drop(world.objects.list_of(&[1]).expect("a list"))),
+    ("make and keep", |world| std::mem::forget(world.objects.event().expect("an event"))),
+    ("nest", |world| {
+        let list = world.objects.list_of(&[7]).expect("a list");
+        world.nested.insert(&1, &list).expect("an answer");
+    }),
+    ("nest, get and take", |world| {
+        let list = world.objects.list_of(&[7]).expect("a list");
+        world.nested.insert(&1, &list).expect("an answer");
+        world.nested.get(&1).expect("an answer").expect("a list").len().expect("a length");
+        world.nested.pop(&1).expect("an answer");
+    }),
+    ("make, put, close and drop", |world| {
+        let queue = world.objects.queue(1).expect("a queue");
+        queue.put(world.objects.list_of(&[7]).expect("a list")).expect("room");
+        queue.close().expect("closes");
+    }),
+    ("release", |world| world.signals.release(1).expect("an answer")),
+    ("notify, break and lower", |world| {
+        world.condition.notify_all().expect("an answer");
+        world.barrier.abort().expect("an answer");
+        world.event.clear().expect("an answer");
+        world.lock.clear_poison().expect("an answer");
+    }),
+    ("questions", |world| {
+        assert!(world.lock.is_locked().is_ok() && world.event.is_set().is_ok());
+        assert!(world.barrier.is_broken().is_ok() && world.barrier.waiting().is_ok());
+        assert!(world.semaphore.available().is_ok() && world.queue.is_full().is_ok());
+        assert!(world.tasks.is_closed().is_ok() && world.objects.count().is_ok());
     }),
     ("lease", |world| {
         world.tasks.put(7).expect("room");

@@ -1,11 +1,11 @@
-//! A manager's locks, conditions, semaphores, events, barriers and queues, used by living processes.
+//! A manager's locks, conditions, semaphores, events and barriers, used by living processes.
 //!
 //! The numbered tests are those of CONFORMANCE.md.
 
 mod harness;
 
 use harness::tools::{eventually, takes};
-use shared::manager::{BarrierError, LockError, Manager, ManagerError, PutError};
+use shared::manager::{Barrier, BarrierError, List, LockError, Manager, ManagerError};
 use shared::process::{self, Builder, JoinHandle, SpawnError};
 use shared::sync::{BrokenCause, Cause};
 use std::thread;
@@ -19,8 +19,6 @@ harness::main! {
         mgr_16_condition,
         mgr_16_event,
         mgr_16_barrier,
-        mgr_17_queue,
-        mgr_17_joinable_queue,
         a_lock_excludes,
         a_panic_poisons_a_lock,
         a_fork_is_refused_while_a_guard_or_a_permit_is_held,
@@ -30,8 +28,6 @@ harness::main! {
         a_notification_wakes_exactly_so_many,
         a_wait_gives_a_reentrant_lock_up_from_any_depth,
         a_barrier_is_used_again_and_breaks_and_is_reset,
-        a_put_waits_for_room_and_a_get_for_an_item,
-        a_lease_that_is_dropped_goes_to_the_next,
     }
 }
 
@@ -136,48 +132,19 @@ fn mgr_16_event() {
 fn mgr_16_barrier() {
     let manager = manager();
     let barrier = manager.barrier(3).expect("a barrier");
-    let last = manager.value(&0).expect("a value");
-    let both = (barrier.clone(), last.clone());
-    let children = [0, 1].map(|_| {
-        child(&both, |(barrier, last)| {
-            let one = i32::from(barrier.wait().expect("meets"));
-            last.add(&one).expect("adds");
-        })
-    });
-    let one = i32::from(barrier.wait().expect("meets"));
-    last.add(&one).expect("adds");
+    let met = manager.list::<(usize, bool)>().expect("a list");
+    let both = (barrier.clone(), met.clone());
+    let meets = |(barrier, met): (Barrier, List<(usize, bool)>)| {
+        let result = barrier.wait().expect("meets");
+        met.push(&(result.index(), result.is_leader())).expect("pushes");
+    };
+    let children = [0, 1].map(|_| child(&both, meets));
+    meets(both);
     children.into_iter().for_each(|child| child.join().expect("exits"));
-    assert_eq!((last.get(), barrier.waiting()), (Ok(1), Ok(0)));
-}
-
-fn mgr_17_queue() {
-    let manager = manager();
-    let queue = manager.queue::<u32>(3).expect("a queue");
-    assert_eq!((queue.is_empty(), queue.is_full()), (Ok(true), Ok(false)));
-    child(&queue, |queue| (1..=3).for_each(|n| queue.put(n).expect("room"))).join().expect("exits");
-    assert_eq!((queue.len(), queue.is_full()), (Ok(3), Ok(true)));
-    assert!(matches!(queue.try_put(4), Err(PutError::Full(4))));
-    assert!(matches!(queue.put_timeout(4, SHORT), Err(PutError::Full(4))));
-    assert_eq!([1, 2, 3].map(|_| queue.get()), [Ok(1), Ok(2), Ok(3)]);
-    assert_eq!((queue.try_get(), queue.get_timeout(SHORT)), (Ok(None), Ok(None)));
-}
-
-fn mgr_17_joinable_queue() {
-    let manager = manager();
-    let queue = manager.joinable_queue::<u32>(0).expect("a queue");
-    assert_eq!(queue.task_done(), Err(ManagerError::NothingToDo));
-    let workers = [0, 1].map(|_| {
-        let queue = queue.clone();
-        Builder::new().daemon(true).spawn(move || {
-            while queue.get().is_ok() {
-                queue.task_done().expect("one to do");
-            }
-        })
-    });
-    (0..50).for_each(|n| queue.put(n).expect("room"));
-    queue.join().expect("all done");
-    assert_eq!(queue.len(), Ok(0));
-    workers.into_iter().for_each(|worker| worker.expect("starts").kill().expect("kills"));
+    let mut met = met.to_vec().expect("all");
+    met.sort();
+    assert_eq!(met, [(0, true), (1, false), (2, false)], "each has a number, and one leads");
+    assert_eq!((barrier.parties(), barrier.waiting()), (Ok(3), Ok(0)));
 }
 
 fn a_lock_excludes() {
@@ -323,12 +290,12 @@ fn a_wait_gives_a_reentrant_lock_up_from_any_depth() {
 fn a_barrier_is_used_again_and_breaks_and_is_reset() {
     let manager = manager();
     let barrier = manager.barrier(2).expect("a barrier");
-    let ten = |barrier: &shared::manager::Barrier| (0..10).filter(|_| barrier.wait().expect("meets")).count();
+    let ten = |barrier: &Barrier| (0..10).filter(|_| barrier.wait().expect("meets").is_leader()).count();
     let theirs = process::spawn({
         let barrier = barrier.clone();
         move || ten(&barrier)
     });
-    assert_eq!(ten(&barrier) + theirs.join().expect("exits"), 10, "one of two was the last, each time");
+    assert_eq!(ten(&barrier) + theirs.join().expect("exits"), 10, "one of two was the leader, each time");
     let alone = barrier;
     assert_eq!(alone.wait_timeout(SHORT), Err(BarrierError::Broken(BrokenCause::TimedOut)));
     assert_eq!(alone.is_broken(), Ok(Some(BrokenCause::TimedOut)));
@@ -336,29 +303,4 @@ fn a_barrier_is_used_again_and_breaks_and_is_reset() {
     assert_eq!(alone.is_broken(), Ok(None));
     alone.abort().expect("aborts");
     assert_eq!(alone.wait(), Err(BarrierError::Broken(BrokenCause::Aborted)));
-}
-
-fn a_put_waits_for_room_and_a_get_for_an_item() {
-    let manager = manager();
-    let queue = manager.queue::<u32>(1).expect("a queue");
-    let putter = child(&queue, |queue| (0..100).for_each(|n| queue.put(n).expect("room")));
-    assert_eq!(
-        (0..100).map(|_| queue.get().expect("an item")).collect::<Vec<_>>(),
-        (0..100).collect::<Vec<_>>()
-    );
-    putter.join().expect("exits");
-}
-
-fn a_lease_that_is_dropped_goes_to_the_next() {
-    let manager = manager();
-    let queue = manager.joinable_queue::<u32>(0).expect("a queue");
-    (0..2).for_each(|n| queue.put(n).expect("room"));
-    let lease = queue.get_lease().expect("an item");
-    assert_eq!((*lease, lease.delivery(), queue.join_timeout(SHORT)), (0, 1, Ok(false)));
-    drop(lease);
-    let lease = queue.get_lease().expect("an item");
-    assert_eq!((*lease, lease.delivery()), (0, 2));
-    lease.done().expect("done");
-    queue.get_lease().expect("an item").done().expect("done");
-    queue.join().expect("all done");
 }

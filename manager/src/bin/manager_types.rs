@@ -114,12 +114,12 @@ fn main() -> demo::Outcome {
     let barrier = m.barrier(2)?;
     let waiting = Builder::new().name("child").spawn({
         let barrier = barrier.clone();
-        move || barrier.wait().map_err(demo::Failure::from)
+        move || barrier.wait().map(|met| met.is_leader()).map_err(demo::Failure::from)
     })?;
     // If the child never comes, main is not to wait for ever; and then it is the child that has something to say.
-    let last = barrier.wait_timeout(Duration::from_secs(5));
-    let (others, last) = (waiting.join()??, last?);
-    println!("Barrier: both met there, and one of them was the last: {}", last != others);
+    let met = barrier.wait_timeout(Duration::from_secs(5));
+    let (theirs, mine) = (waiting.join()??, met?.is_leader());
+    println!("Barrier: both met there, and one of them was the leader: {}", theirs != mine);
 
     let queue = m.queue(0)?;
     child(&queue, |queue| Ok((1..=3).try_for_each(|n| queue.put(n))?))?;

@@ -3,23 +3,23 @@
 use super::error::{BarrierError, ManagerError};
 use super::handle::{FOR_EVER, Handle, at_most};
 use super::wire::{Op, Reply, Wait};
-use crate::sync::BrokenCause;
+use crate::sync::{BarrierWaitResult, BrokenCause};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// A barrier in a manager: Python's `manager.Barrier(n)`, made by [`barrier`](super::Objects::barrier).
 ///
 /// It breaks for all when one that waits dies, or its time is up. It has no action, since no code goes through a manager: let the one to
-/// whom [`wait`](Self::wait) says `true` do it, and meet once more.
+/// whom [`wait`](Self::wait) says that it is the leader do it, and meet once more.
 ///
 /// ```
 /// use shared::process;
 ///
 /// let manager = shared::manager::Manager::start()?;
 /// let start = manager.barrier(2)?;
-/// let child = { let start = start.clone(); process::spawn(move || start.wait().unwrap()) };
-/// let last = start.wait()?;
-/// assert_ne!(child.join()?, last);
+/// let child = { let start = start.clone(); process::spawn(move || start.wait().unwrap().is_leader()) };
+/// let me = start.wait()?;
+/// assert_ne!(child.join()?, me.is_leader());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Barrier {
@@ -29,12 +29,12 @@ pub struct Barrier {
 proxy!(Barrier, "barrier");
 
 impl Barrier {
-    /// Waits until all are there. `true` for one of them, the last.
+    /// Waits until all are there. They are numbered in the order in which they came, and the first is the leader.
     ///
     /// # Errors
     ///
     /// [`BarrierError`]: it is broken, or was while this one waited; or the request failed.
-    pub fn wait(&self) -> Result<bool, BarrierError> {
+    pub fn wait(&self) -> Result<BarrierWaitResult, BarrierError> {
         self.meet(FOR_EVER)
     }
 
@@ -43,13 +43,13 @@ impl Barrier {
     /// # Errors
     ///
     /// As [`wait`](Self::wait).
-    pub fn wait_timeout(&self, timeout: Duration) -> Result<bool, BarrierError> {
+    pub fn wait_timeout(&self, timeout: Duration) -> Result<BarrierWaitResult, BarrierError> {
         self.meet(at_most(timeout))
     }
 
-    fn meet(&self, wait: Wait) -> Result<bool, BarrierError> {
+    fn meet(&self, wait: Wait) -> Result<BarrierWaitResult, BarrierError> {
         match self.handle.ask(Op::Meet(wait))? {
-            Reply::Met(last) => Ok(last),
+            Reply::Met(index) => Ok(BarrierWaitResult::new(index as usize)),
             Reply::Broken(Some(cause)) => Err(BarrierError::Broken(cause.into())),
             _ => Err(BarrierError::Failed(ManagerError::NotOfThisKind)),
         }
@@ -84,6 +84,15 @@ impl Barrier {
             Reply::Broken(cause) => Ok(cause.map(BrokenCause::from)),
             _ => Ok(None),
         }
+    }
+
+    /// How many go on together.
+    ///
+    /// # Errors
+    ///
+    /// [`ManagerError`], as for every call of a proxy.
+    pub fn parties(&self) -> Result<usize, ManagerError> {
+        self.handle.ask_count(Op::Parties)
     }
 
     /// How many wait now.

@@ -164,7 +164,7 @@ impl<K: Message, V: Message> Dict<K, V> {
     ///
     /// # Errors
     ///
-    /// As [`insert`](Self::insert); [`ManagerError::NotAList`].
+    /// As [`insert`](Self::insert); [`ManagerError::NotAList`]; [`ManagerError::TooLong`] if the list would be longer than an answer may be.
     pub fn append<Q, T>(&self, key: &Q, item: &T) -> Result<(), ManagerError>
     where
         K: Borrow<Q>,

@@ -78,13 +78,17 @@ pub enum ManagerError {
     /// `task_done` was called once too often.
     #[error("task_done once too often: this process has done all that it got")]
     NothingToDo,
+    /// The queue is closed, and empty if something was to be got.
+    #[error("the queue is closed")]
+    Closed,
     /// The object is of another kind.
     #[error("the object is of another kind")]
     NotOfThisKind,
 }
 
 impl ManagerError {
-    /// Whether the manager has ended: no later request will be answered either.
+    /// Whether the manager has ended: no later request will be answered either. (Or it has received something that is no request,
+    /// which no client of this library sends.)
     pub fn is_gone(&self) -> bool {
         matches!(self, ManagerError::Gone | ManagerError::Unknown)
     }
@@ -105,6 +109,7 @@ impl From<Fault> for ManagerError {
             Fault::TooManyObjects { limit } => ManagerError::TooManyObjects { limit },
             Fault::TooLong { len, limit } => ManagerError::TooLong { len, limit },
             Fault::NothingToDo => ManagerError::NothingToDo,
+            Fault::Closed => ManagerError::Closed,
         }
     }
 }
@@ -177,7 +182,7 @@ impl<G> From<ManagerError> for LockError<G> {
 pub enum PutError<T> {
     /// There was no room, or none in time: Python's `queue.Full`.
     Full(T),
-    /// The request failed.
+    /// The request failed, or the queue is closed.
     Failed(T, ManagerError),
 }
 

@@ -107,7 +107,7 @@ fn send_without_signal(meeting: &IpcSender<Hello>, hello: Hello) -> Result<(), I
 
 /// What a client listens with.
 #[derive(Debug)]
-pub(super) struct Ears(IpcReceiver<Rung>);
+pub(super) struct Ears(pub(super) IpcReceiver<Rung>);
 
 /// What it heard.
 pub(super) enum Listened {

@@ -30,7 +30,7 @@
 //!   of levels: `Dict<String, List<i32>>`. Whoever gets it there has a handle to the same object.
 //! * **An object lives** as long as anybody has a handle to it, a process or another object. Two that have handles to one another
 //!   live as long as the manager. A child that was started has, until it first asks for something, all handles that its
-//!   parent had.
+//!   parent had. (One that is killed before that takes with it what it alone has handed on, to children of its own.)
 //! * **Waiting**, for a lock or an item, is done in the server's list; the process sleeps. Whoever comes first is served first.
 //!   Handlers of signals run meanwhile.
 //!
@@ -102,6 +102,7 @@ mod barrier;
 mod condition;
 mod dict;
 mod event;
+mod joinable;
 mod list;
 mod lock;
 mod namespace;
@@ -116,10 +117,11 @@ pub use condition::Condition;
 pub use dict::Dict;
 pub use error::{BarrierError, LockError, ManagerError, PutError, StartError};
 pub use event::Event;
+pub use joinable::{JoinableQueue, Lease};
 pub use list::List;
 pub use lock::{Guard, Lock, LockGuard, Locks, ReentrantLock, ReentrantLockGuard};
 pub use namespace::Namespace;
-pub use queue::{JoinableQueue, Lease, Queue};
+pub use queue::{Items, Queue};
 pub use semaphore::{BoundedSemaphore, Permit, Semaphore};
 pub use start::{Builder, Manager, Objects};
 pub use value::Value;

@@ -4,17 +4,15 @@ use super::error::{ManagerError, PutError};
 use super::handle::{FOR_EVER, Handle, NOT_AT_ALL, at_most};
 use super::wire::{Op, Reply, Wait};
 use crate::channel::Message;
-use crate::sync::Held;
 use serde_json::Value;
-use std::fmt;
 use std::marker::PhantomData;
-use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// A queue in a manager: Python's `manager.Queue(n)`, made by [`queue`](super::Objects::queue).
 ///
 /// First in, first out; who waits longest is served first. An item that was handed to one who died before it could know is the next one's.
+/// Once it is [closed](Self::close) nothing can be put any more, and who finds it empty is told so.
 /// Processes that a fork made from one another do better with a [`channel::Queue`](crate::channel::Queue): that is memory, and no request.
 ///
 /// ```
@@ -23,29 +21,15 @@ use std::time::Duration;
 /// tasks.put(7)?;
 /// assert_eq!(tasks.get()?, 7);
 /// assert_eq!(tasks.try_get()?, None);
+///
+/// (1..=3).try_for_each(|n| tasks.put(n))?;
+/// tasks.close()?;
+/// assert_eq!(tasks.iter().collect::<Result<Vec<_>, _>>()?, [1, 2, 3]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Queue<T = Value> {
-    handle: Arc<Handle>,
+    pub(super) handle: Arc<Handle>,
     types: PhantomData<fn() -> (T,)>,
-}
-
-/// A [`Queue`] in a manager that knows when all is done: Python's `manager.JoinableQueue()`, made by
-/// [`joinable_queue`](super::Objects::joinable_queue).
-///
-/// An item counts until [`task_done`](Self::task_done), or [`Lease::done`]. That of one who dies first goes to the next, before all others.
-///
-/// ```
-/// let manager = shared::manager::Manager::start()?;
-/// let tasks = manager.joinable_queue::<u32>(0)?;
-/// tasks.put(7)?;
-/// assert_eq!(tasks.get()?, 7);
-/// tasks.task_done()?;
-/// tasks.join()?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-pub struct JoinableQueue<T = Value> {
-    queue: Queue<T>,
 }
 
 proxy!(Queue<T>, "queue");
@@ -55,7 +39,7 @@ impl<T: Message> Queue<T> {
     ///
     /// # Errors
     ///
-    /// [`PutError`], with the item in it.
+    /// [`PutError`], with the item in it; [`ManagerError::Closed`] is one that a request fails with.
     pub fn put(&self, item: T) -> Result<(), PutError<T>> {
         self.put_for(item, FOR_EVER)
     }
@@ -92,7 +76,7 @@ impl<T: Message> Queue<T> {
     ///
     /// # Errors
     ///
-    /// [`ManagerError`], as for every call of a proxy. An item that is none of the type has been taken.
+    /// [`ManagerError`], as for every call of a proxy; [`ManagerError::Closed`]. An item that is none of the type has been taken.
     pub fn get(&self) -> Result<T, ManagerError> {
         self.get_for(FOR_EVER)?.ok_or(ManagerError::NotOfThisKind)
     }
@@ -121,6 +105,11 @@ impl<T: Message> Queue<T> {
             Reply::Item { item, .. } => self.handle.unpack(item).map(Some),
             _ => Ok(None),
         }
+    }
+
+    /// The items, one after the other, until the queue is closed and empty. Waits for each.
+    pub fn iter(&self) -> Items<'_, T> {
+        Items { queue: self, gone: false }
     }
 
     /// How many items are in it: Python's `qsize`. It may have changed when you read the answer.
@@ -152,149 +141,65 @@ impl<T: Message> Queue<T> {
     pub fn is_full(&self) -> Result<bool, ManagerError> {
         self.handle.ask_whether(Op::IsFull)
     }
-}
 
-impl<T> JoinableQueue<T> {
-    pub(super) fn new(handle: Handle) -> JoinableQueue<T> {
-        JoinableQueue { queue: Queue::new(handle) }
-    }
-}
-
-impl<T: Message> JoinableQueue<T> {
-    /// The eldest item that this process got is done.
+    /// Closes it for good: nothing can be put any more; what is inside, or comes back, can still be got, and then everybody is told
+    /// that it is closed. Who waits for room is told so at once.
     ///
     /// # Errors
     ///
-    /// [`ManagerError::NothingToDo`]: once too often; as for every call of a proxy.
-    pub fn task_done(&self) -> Result<(), ManagerError> {
-        self.handle.ask(Op::Done(None)).map(drop)
+    /// [`ManagerError`], as for every call of a proxy.
+    #[doc(alias = "shutdown")]
+    pub fn close(&self) -> Result<(), ManagerError> {
+        self.handle.ask(Op::Close { now: false }).map(drop)
     }
 
-    /// Gets an item, waiting for one as long as it takes, that is done when [`Lease::done`] says so.
+    /// Closes it and drops what is inside, which counts as done: Python's `shutdown(immediate=True)`. What somebody has of a
+    /// [`JoinableQueue`](super::JoinableQueue) counts until he has done it, or dies.
     ///
     /// # Errors
     ///
-    /// As [`get`](Queue::get).
-    pub fn get_lease(&self) -> Result<Lease<T>, ManagerError> {
-        match self.handle.ask(Op::GetItem { wait: FOR_EVER, lease: true })? {
-            Reply::Item { item, serial, delivery } => {
-                let (handle, held) = (Arc::clone(&self.handle), Held::one_more());
-                match self.handle.unpack(item) {
-                    Ok(item) => Ok(Lease { item, serial, delivery, handle, held, gives: true }),
-                    Err(error) => {
-                        held.one_less();
-                        // Nobody else could read it either.
-                        handle.ask(Op::Done(Some(serial)))?;
-                        Err(error)
-                    }
-                }
-            }
-            _ => Err(ManagerError::NotOfThisKind),
+    /// [`ManagerError`], as for every call of a proxy.
+    #[doc(alias = "shutdown")]
+    pub fn close_now(&self) -> Result<(), ManagerError> {
+        self.handle.ask(Op::Close { now: true }).map(drop)
+    }
+
+    /// Whether it is closed.
+    ///
+    /// # Errors
+    ///
+    /// [`ManagerError`], as for every call of a proxy.
+    pub fn is_closed(&self) -> Result<bool, ManagerError> {
+        self.handle.ask_whether(Op::IsClosed)
+    }
+}
+
+/// The items of a managed queue until it is closed: [`Queue::iter`].
+#[derive(Debug)]
+pub struct Items<'a, T> {
+    queue: &'a Queue<T>,
+    gone: bool,
+}
+
+impl<T: Message> Iterator for Items<'_, T> {
+    /// After the manager's end nothing more comes.
+    type Item = Result<T, ManagerError>;
+
+    fn next(&mut self) -> Option<Result<T, ManagerError>> {
+        if self.gone {
+            return None;
         }
-    }
-
-    /// Waits until all that was put is done.
-    ///
-    /// # Errors
-    ///
-    /// [`ManagerError`], as for every call of a proxy.
-    pub fn join(&self) -> Result<(), ManagerError> {
-        self.handle.ask(Op::Join(FOR_EVER)).map(drop)
-    }
-
-    /// As [`join`](Self::join), at most for `timeout`. `false`: something was not done until then.
-    ///
-    /// # Errors
-    ///
-    /// [`ManagerError`], as for every call of a proxy.
-    pub fn join_timeout(&self, timeout: Duration) -> Result<bool, ManagerError> {
-        self.handle.ask_done(Op::Join(at_most(timeout)))
+        let got = self.queue.get();
+        self.gone = matches!(&got, Err(error) if error.is_gone());
+        Some(got).filter(|got| !matches!(got, Err(ManagerError::Closed)))
     }
 }
 
-impl<T> Deref for JoinableQueue<T> {
-    type Target = Queue<T>;
+impl<'a, T: Message> IntoIterator for &'a Queue<T> {
+    type Item = Result<T, ManagerError>;
+    type IntoIter = Items<'a, T>;
 
-    fn deref(&self) -> &Queue<T> {
-        &self.queue
-    }
-}
-
-impl<T> Clone for JoinableQueue<T> {
-    /// Another handle to the same queue.
-    fn clone(&self) -> JoinableQueue<T> {
-        JoinableQueue { queue: self.queue.clone() }
-    }
-}
-
-impl<T> fmt::Debug for JoinableQueue<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.queue.fmt(f)
-    }
-}
-
-impl<T> serde::Serialize for JoinableQueue<T> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        super::packed::serialize(&self.queue.handle, "joinable queue", serializer)
-    }
-}
-
-impl<'de, T> serde::Deserialize<'de> for JoinableQueue<T> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<JoinableQueue<T>, D::Error> {
-        Ok(JoinableQueue::new(super::packed::deserialize("joinable queue", deserializer)?))
-    }
-}
-
-/// An item that is somebody's until it is done. Dropped, it goes back to the front of the queue.
-#[must_use = "dropped, the item goes back to the queue"]
-pub struct Lease<T> {
-    item: T,
-    serial: u64,
-    delivery: u32,
-    handle: Arc<Handle>,
-    held: Held,
-    /// It gives the item back.
-    gives: bool,
-}
-
-impl<T> Deref for Lease<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.item
-    }
-}
-
-impl<T> fmt::Debug for Lease<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lease").field("delivery", &self.delivery).finish_non_exhaustive()
-    }
-}
-
-impl<T> Lease<T> {
-    /// How often this item has been got, this time included.
-    pub fn delivery(&self) -> u32 {
-        self.delivery
-    }
-
-    /// It is done.
-    ///
-    /// # Errors
-    ///
-    /// [`ManagerError`], as for every call of a proxy.
-    pub fn done(mut self) -> Result<(), ManagerError> {
-        self.held.one_less();
-        self.gives = false;
-        self.handle.ask(Op::Done(Some(self.serial))).map(drop)
-    }
-}
-
-impl<T> Drop for Lease<T> {
-    fn drop(&mut self) {
-        if self.gives {
-            self.held.one_less();
-            // With the manager the queue has gone.
-            let _ = self.handle.ask(Op::GiveUp(self.serial));
-        }
+    fn into_iter(self) -> Items<'a, T> {
+        self.iter()
     }
 }

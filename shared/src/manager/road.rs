@@ -194,8 +194,10 @@ fn changes(request: &Request) -> bool {
                 | Op::AwaitRaised(_)
                 | Op::Meet(_)
                 | Op::IsBroken
+                | Op::Parties
                 | Op::Join(_)
                 | Op::IsFull
+                | Op::IsClosed
         ),
     }
 }

@@ -16,6 +16,7 @@ use crate::channel::Message;
 use crate::process::signal::{self, Signal};
 use crate::process::{self, ExitError, JoinHandle};
 use crate::sys::doorbell::Doorbell;
+use crate::sys::mask::Blocked;
 use std::fmt;
 use std::ops::Deref;
 use std::os::fd::AsFd;
@@ -128,12 +129,15 @@ impl Builder {
         let builder = process::Builder::new().name("manager").daemon(true).ends_with_parent(true);
         let server = {
             let (hall, bell) = (hall.clone(), Arc::clone(&bell));
+            // No Ctrl-C before it is ignored. Here that is over with the fork, when the closure goes.
+            let blocked = Blocked::all();
             builder.spawn(move || {
                 // Of those who come to an end by Ctrl-C the server is the last; and a client that has ended is no reason
                 // to end.
                 for signal in [Signal::SIGINT, Signal::SIGPIPE] {
                     let _ = signal::ignore(signal);
                 }
+                drop(blocked);
                 if let Some(initializer) = initializer {
                     initializer();
                 }

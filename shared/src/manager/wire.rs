@@ -76,6 +76,16 @@ pub(super) enum Place {
     Here,
 }
 
+impl Place {
+    /// How long it is in a message, nearly.
+    pub(super) fn len(&self) -> u64 {
+        match self {
+            Place::Key(key) => key.0.len() as u64,
+            _ => 0,
+        }
+    }
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Op {
     // Of containers: a `Value` or several, as they were before.
@@ -146,6 +156,7 @@ pub(super) enum Op {
     Abort,
     Reset,
     IsBroken,
+    Parties,
     // Of queues.
     Put(Packed, Wait),
     GetItem {
@@ -156,6 +167,11 @@ pub(super) enum Op {
     GiveUp(u64),
     Join(Wait),
     IsFull,
+    /// Nothing can be put any more; and what is inside is dropped, if it is to be so now.
+    Close {
+        now: bool,
+    },
+    IsClosed,
 }
 
 pub(super) type Answer = Result<Reply, Fault>;
@@ -174,8 +190,8 @@ pub(super) enum Reply {
     Locked(Option<Poison>),
     /// A permit is held.
     Permit,
-    /// All are there; and whether this one was the last.
-    Met(bool),
+    /// All are there; and the number of this one, from 0 in the order in which they came.
+    Met(u32),
     Broken(Option<Break>),
     Item {
         item: Packed,
@@ -211,6 +227,7 @@ pub(super) enum Fault {
         limit: u64,
     },
     NothingToDo,
+    Closed,
 }
 
 /// [`Cause`], as it travels.
@@ -254,6 +271,13 @@ impl From<Break> for BrokenCause {
 pub(super) struct Packed {
     pub(super) bytes: Bytes,
     pub(super) handles: Vec<Id>,
+}
+
+impl Packed {
+    /// How long it is in a message, at most and but for a few bytes.
+    pub(super) fn len(&self) -> u64 {
+        (self.bytes.0.len() + self.handles.len() * 9) as u64
+    }
 }
 
 impl PartialEq for Packed {

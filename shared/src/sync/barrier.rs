@@ -218,6 +218,11 @@ pub struct BarrierWaitResult {
 }
 
 impl BarrierWaitResult {
+    /// For a managed barrier, where the server numbers them.
+    pub(crate) fn new(index: usize) -> BarrierWaitResult {
+        BarrierWaitResult { index }
+    }
+
     /// Whether this is the one party of all that may do what one has to do: the one with index 0.
     pub fn is_leader(&self) -> bool {
         self.index == 0

@@ -1,17 +1,20 @@
 //! What the tests that kill have in common: one object of each kind, and whether all is in order again.
+#![allow(dead_code)] // No test uses all of it.
 
 use nix::sys::ptrace;
 use nix::sys::signal::{Signal, raise};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 use shared::manager::{
-    Barrier, Condition, Dict, Event, JoinableQueue, List, Lock, LockError, Manager, ManagerError, Queue,
-    Semaphore, Value,
+    Barrier, Condition, Dict, Event, JoinableQueue, List, Lock, LockError, Manager, ManagerError, Objects,
+    Queue, Semaphore, Value,
 };
 use shared::process::{self, JoinHandle};
 use shared::sync::Cause;
 use std::time::{Duration, Instant};
 
+/// Of a text that goes through a connection in many pieces.
+pub(crate) const LONG: usize = 200_000;
 /// Within this everything that a dead process held is somebody else's.
 pub(crate) const ANSWERED: Duration = Duration::from_secs(1);
 /// Within this the end of a manager is known to those who wait for it.
@@ -20,12 +23,20 @@ pub(crate) const KNOWN: Duration = Duration::from_millis(100);
 /// One object of each kind that is used.
 #[derive(Clone)]
 pub(crate) struct World {
+    pub(crate) objects: Objects,
     pub(crate) dict: Dict<String, i64>,
     pub(crate) list: List<i64>,
+    /// One long text, or none.
+    pub(crate) texts: Dict<u32, String>,
+    /// Lists that grow in their dict, and proxies of lists.
+    pub(crate) grown: Dict<u32, Vec<i64>>,
+    pub(crate) nested: Dict<u32, List<i64>>,
     pub(crate) value: Value<i64>,
     pub(crate) lock: Lock,
     pub(crate) condition: Condition,
     pub(crate) semaphore: Semaphore,
+    /// Of none at first.
+    pub(crate) signals: Semaphore,
     pub(crate) event: Event,
     pub(crate) barrier: Barrier,
     pub(crate) queue: Queue<i64>,
@@ -35,12 +46,17 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(manager: &Manager) -> Result<World, ManagerError> {
         Ok(World {
+            objects: Objects::clone(manager),
             dict: manager.dict_of([("n".to_owned(), 0)])?,
             list: manager.list()?,
+            texts: manager.dict()?,
+            grown: manager.dict()?,
+            nested: manager.dict()?,
             value: manager.value(&0)?,
             lock: manager.lock()?,
             condition: manager.condition()?,
             semaphore: manager.semaphore(2)?,
+            signals: manager.semaphore(0)?,
             event: manager.event()?,
             barrier: manager.barrier(100)?,
             queue: manager.queue(0)?,
@@ -72,6 +88,20 @@ impl World {
         assert!([0, 1].contains(&self.dict.insert("n", &0).expect("inserts").expect("it is there")));
         assert!(self.list.len().expect("a length") <= 1);
         self.list.clear().expect("clears");
+        assert!(
+            self.texts.values().expect("texts").iter().all(|text| text.len() == LONG),
+            "a text is not whole"
+        );
+        self.texts.clear().expect("clears");
+        assert!(self.grown.values().expect("lists").iter().all(|list| *list == [7]));
+        self.grown.clear().expect("clears");
+        for (_, list) in self.nested.items().expect("lists") {
+            assert_eq!(list.to_vec(), Ok(vec![7]), "what is in a container lives, whoever has died");
+        }
+        self.nested.clear().expect("clears");
+        while let Some(signal) = self.signals.try_acquire().expect("an answer") {
+            signal.forget().expect("forgets");
+        }
         while let Some(item) = self.queue.try_get().expect("gets") {
             assert_eq!(item, 7);
         }

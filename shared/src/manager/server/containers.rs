@@ -69,7 +69,7 @@ impl Places for Dict {
 }
 
 impl Dict {
-    pub(super) fn ask(&mut self, op: Op, effects: &mut Effects) -> Answer {
+    pub(super) fn ask(&mut self, op: Op, longest: u64, effects: &mut Effects) -> Answer {
         match op {
             Op::Keys => Ok(Reply::Keys(self.order.values().cloned().collect())),
             Op::Update(pairs) => {
@@ -86,7 +86,7 @@ impl Dict {
                 item.iter().for_each(|item| effects.leaves(item));
                 Ok(Reply::Items(item.map(|item| (key, item)).into_iter().collect()))
             }
-            op => ask(self, op, effects),
+            op => ask(self, op, longest, effects),
         }
     }
 }
@@ -137,7 +137,7 @@ impl Places for List {
 }
 
 impl List {
-    pub(super) fn ask(&mut self, op: Op, effects: &mut Effects) -> Answer {
+    pub(super) fn ask(&mut self, op: Op, longest: u64, effects: &mut Effects) -> Answer {
         let list = &mut self.0;
         let within = |n: u64| usize::try_from(n).unwrap_or(usize::MAX).min(list.len());
         match op {
@@ -180,7 +180,7 @@ impl List {
                 Ok(Reply::Done)
             }
             Op::Sort => value::sort(list).map(|()| Reply::Done),
-            Op::Repeat(0) => ask(self, Op::Clear, effects),
+            Op::Repeat(0) => ask(self, Op::Clear, longest, effects),
             Op::Repeat(times) => {
                 // No more than would fit into a frame is made of what came through one.
                 let len = (list.len() as u64).checked_mul(times).filter(|len| *len <= 1 << 20);
@@ -192,7 +192,7 @@ impl List {
                 }
                 Ok(Reply::Done)
             }
-            op => ask(self, op, effects),
+            op => ask(self, op, longest, effects),
         }
     }
 }
@@ -243,7 +243,7 @@ fn put(
 
 /// What all containers do.
 #[inline]
-pub(super) fn ask(places: &mut impl Places, op: Op, effects: &mut Effects) -> Answer {
+pub(super) fn ask(places: &mut impl Places, op: Op, longest: u64, effects: &mut Effects) -> Answer {
     match op {
         Op::Get(at) => Ok(Reply::Value(places.get(&at).cloned())),
         Op::GetMany(many) => Ok(Reply::Values(many.iter().map(|at| places.get(at).cloned()).collect())),
@@ -276,6 +276,11 @@ pub(super) fn ask(places: &mut impl Places, op: Op, effects: &mut Effects) -> An
         }
         Op::Append(at, item) => {
             let longer = value::append(places.get(&at), &item)?;
+            // An answer has them both.
+            let len = at.len() + longer.len();
+            if len > longest {
+                return Err(Fault::TooLong { len, limit: longest });
+            }
             put(places, at, longer, effects)?;
             Ok(Reply::Done)
         }

@@ -130,6 +130,10 @@ impl Barrier {
         Barrier { parties: parties as usize, waiting: Vec::new(), broken: None }
     }
 
+    pub(super) fn parties(&self) -> usize {
+        self.parties
+    }
+
     pub(super) fn waiting(&self) -> usize {
         self.waiting.len()
     }
@@ -143,10 +147,11 @@ impl Barrier {
             return Some(Ok(Reply::Broken(Some(cause))));
         }
         if self.waiting.len() + 1 >= self.parties {
-            for waiting in self.waiting.drain(..) {
-                effects.answer(waiting.desk, Ok(Reply::Met(false)));
+            let last = self.waiting.len() as u32;
+            for (index, waiting) in (0..).zip(self.waiting.drain(..)) {
+                effects.answer(waiting.desk, Ok(Reply::Met(index)));
             }
-            return Some(Ok(Reply::Met(true)));
+            return Some(Ok(Reply::Met(last)));
         }
         if !patient {
             self.fail(Break::TimedOut, effects);

@@ -1,96 +1,14 @@
 //! Tests of a live server with requests that are none: random bytes, requests cut short, requests with a byte changed;
 //! and of answers like these.
-//!
-//! The server runs here, on the thread of the test, which is its clients as well.
 
-use super::{Limits, Server};
+use super::world::{World, bytes_of};
 use crate::channel::message;
-use crate::manager::desk::{CUT, Hall, Incoming, LEFT, Outgoing};
-use crate::manager::meeting::{self, Hello, Rung};
+use crate::manager::desk::Outgoing;
+use crate::manager::error::ManagerError;
 use crate::manager::wire::{Answer, Bytes, Fault, Kind, Op, Packed, Place, Poison, Reply, Request};
-use crate::memory::segment::Segment;
-use crate::sys::atomic::Ordering::SeqCst;
-use crate::sys::doorbell::Doorbell;
-use crate::sys::task::Owner;
-use ipc_channel::ipc::{self, IpcReceiver, IpcSender};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::io::Write;
-use std::sync::Arc;
-
-fn bytes_of(value: &impl serde::Serialize) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    message::encode(value, &mut bytes).expect("encodes");
-    bytes
-}
-
-struct World {
-    server: Server,
-    hall: Segment<Hall>,
-    meeting: IpcSender<Hello>,
-}
-
-/// A connection, without anything that would keep it in order.
-struct Client {
-    desk: u32,
-    _bell: IpcReceiver<Rung>,
-}
-
-const LONGEST: u64 = 1 << 20;
-
-impl World {
-    fn new() -> World {
-        let hall = Hall::new().expect("memory");
-        let bell = Arc::new(Doorbell::new().expect("a descriptor"));
-        let (meeting, met) = meeting::meeting().expect("descriptors");
-        let limits = Limits { frame: LONGEST, connections: 16, objects: 1_000_000 };
-        let server = Server::new(hall.clone(), &bell, met, limits).expect("descriptors");
-        World { server, hall, meeting }
-    }
-
-    fn client(&mut self) -> Client {
-        let (bell, heard) = ipc::channel().expect("descriptors");
-        self.meeting.send(Hello { who: Owner::current().to_word(), bell }).expect("the server lives");
-        self.hall.knocks.0.fetch_add(1, SeqCst);
-        self.server.serve_meeting();
-        match heard.recv() {
-            Ok(Rung::Welcome { desk, .. }) => Client { desk, _bell: heard },
-            other => panic!("{other:?}"),
-        }
-    }
-
-    /// Sends these bytes as a request. What is answered, if it is.
-    fn send(&mut self, client: &Client, bytes: &[u8]) -> Option<Answer> {
-        let hall = self.hall.clone();
-        let desk = hall.desk(client.desk);
-        let (mut outgoing, mut incoming) = (Outgoing::default(), Incoming::default());
-        outgoing.fill(|to| to.write_all(bytes)).expect("never fails");
-        while !outgoing.is_written() && desk.end.0.load(SeqCst) == 0 {
-            outgoing.write(&desk.requests).expect("in order");
-            self.server.serve_desk(client.desk);
-        }
-        while !desk.answers.is_empty() {
-            if incoming.read(&desk.answers, u64::MAX).expect("in order") {
-                return Some(message::decode(incoming.frame()).expect("an answer"));
-            }
-            self.server.serve_desk(client.desk);
-        }
-        None
-    }
-
-    fn ask(&mut self, client: &Client, request: &Request) -> Option<Answer> {
-        self.send(client, &bytes_of(request))
-    }
-
-    fn is_cut(&self, client: &Client) -> bool {
-        self.hall.desk(client.desk).end.0.load(SeqCst) == CUT
-    }
-
-    fn leave(&mut self, client: Client) {
-        self.hall.desk(client.desk).end.0.store(LEFT, SeqCst);
-        self.server.serve_desk(client.desk);
-    }
-}
 
 fn packed(number: u64) -> Packed {
     Packed { bytes: Bytes::from(&bytes_of(&number)[..]), handles: vec![1] }
@@ -145,7 +63,7 @@ fn ops_of(id: u64, ops: &[Op]) -> Vec<Request> {
     ops.iter().map(|op| Request::Ask(id, copy(op))).collect()
 }
 
-fn make_one_of_each(world: &mut World, client: &Client) {
+fn make_one_of_each(world: &mut World, client: &super::world::Client) {
     let kinds = [
         Kind::Dict,
         Kind::List(vec![packed(1)]),
@@ -187,7 +105,8 @@ fn requests_that_are_none_cost_their_client_its_connection_and_nobody_else_anyth
             }
             _ => bytes = (0..random.random_range(0..60)).map(|_| random.random()).collect(),
         }
-        let _ = world.send(&bad, &bytes);
+        world.write(&bad, &bytes);
+        let _ = world.read(&bad);
         world.server.serve_timers();
         if world.is_cut(&bad) || random.random_ratio(1, 200) {
             cut += usize::from(world.is_cut(&bad));
@@ -241,6 +160,23 @@ fn half_a_request_is_none() {
     world.leave(client);
     let next = world.client();
     assert!(matches!(world.ask(&next, &Request::Census), Some(Ok(Reply::Count(0)))));
+}
+
+#[test]
+fn a_client_that_was_cut_is_told_so_and_may_come_again() {
+    let mut world = World::new();
+    let client = world.client();
+    let desk = client.desk;
+    world.write(&client, &[0xc1]);
+    assert!(world.is_cut(&client));
+    let mut road = world.road(client);
+    let told = road.ask(&Request::Make(Kind::Event));
+    assert!(matches!(told, Err(ManagerError::Cut)), "nobody has received it: {told:?}");
+    drop(road);
+    world.server.serve_desk(desk);
+    let again = world.client();
+    assert_eq!(again.desk, desk, "it has left, and somebody else may come");
+    assert!(matches!(world.ask(&again, &Request::Census), Some(Ok(Reply::Count(0)))));
 }
 
 #[test]

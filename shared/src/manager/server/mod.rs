@@ -5,6 +5,8 @@
 //! fit on a desk stays here until there is room.
 
 mod containers;
+#[cfg(test)]
+mod deaf;
 mod gates;
 #[cfg(test)]
 mod hostile;
@@ -15,6 +17,8 @@ mod roads;
 mod session;
 mod store;
 mod value;
+#[cfg(test)]
+mod world;
 
 use super::desk::{DESKS, Hall};
 use super::meeting::Hello;
@@ -196,7 +200,7 @@ impl Server {
         };
         let mut effects = Effects::default();
         let held = thing.is_held();
-        let answer = thing.ask(op, who, &mut effects);
+        let answer = thing.ask(op, who, self.limits.frame, &mut effects);
         if held && let Some(session) = self.sessions.get_mut(&who.session) {
             session.touched.insert(id);
         }

@@ -21,18 +21,28 @@ struct Out {
     item: Item,
 }
 
+/// How a queue was closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Closed {
+    /// What is inside, or comes back, can still be got.
+    Softly,
+    /// It is dropped.
+    Now,
+}
+
 #[derive(Debug)]
 pub(super) struct Queue {
     /// 0: none.
     bound: usize,
     joinable: bool,
+    closed: Option<Closed>,
     put: u64,
     items: VecDeque<Item>,
     /// Of a joinable one, by serial.
     out: BTreeMap<u64, Out>,
-    /// Who waits for an item, and whether it is to be leased. Nobody, while there are any.
+    /// Who waits for an item, and whether it is to be leased. Nobody, while there are any, or once it is closed.
     getters: VecDeque<(Asker, bool)>,
-    /// Who waits for room, with what. Nobody, while there is any.
+    /// Who waits for room, with what. Nobody, while there is any, or once it is closed.
     putters: VecDeque<(Asker, Packed)>,
     /// Who waits until all is done.
     joiners: Vec<Asker>,
@@ -42,7 +52,8 @@ impl Queue {
     pub(super) fn new(bound: u32, joinable: bool) -> Queue {
         let (items, getters, putters) = (VecDeque::new(), VecDeque::new(), VecDeque::new());
         let (out, joiners) = (BTreeMap::new(), Vec::new());
-        Queue { bound: bound as usize, joinable, put: 0, items, out, getters, putters, joiners }
+        let (bound, closed) = (bound as usize, None);
+        Queue { bound, joinable, closed, put: 0, items, out, getters, putters, joiners }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -58,6 +69,23 @@ impl Queue {
         self.bound != 0 && self.items.len() >= self.bound
     }
 
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.is_some()
+    }
+
+    /// Who waits to put, or for what will not come any more, is told so.
+    pub(super) fn close(&mut self, now: bool, effects: &mut Effects) {
+        if now {
+            self.closed = Some(Closed::Now);
+            self.items.drain(..).for_each(|item| effects.leaves(&item.item));
+        }
+        self.closed.get_or_insert(Closed::Softly);
+        let told =
+            self.putters.drain(..).map(|(who, _)| who).chain(self.getters.drain(..).map(|(who, _)| who));
+        told.for_each(|who| effects.answer(who.desk, Err(Fault::Closed)));
+        self.release_joiners(effects);
+    }
+
     pub(super) fn put(
         &mut self,
         who: Asker,
@@ -65,6 +93,9 @@ impl Queue {
         patient: bool,
         effects: &mut Effects,
     ) -> Option<Answer> {
+        if self.is_closed() {
+            return Some(Err(Fault::Closed));
+        }
         match (self.is_full(), patient) {
             (true, false) => return Some(Ok(Reply::NotInTime)),
             (true, true) => {
@@ -90,6 +121,9 @@ impl Queue {
         patient: bool,
         effects: &mut Effects,
     ) -> Option<Answer> {
+        if self.items.is_empty() && self.is_closed() {
+            return Some(Err(Fault::Closed));
+        }
         if self.items.is_empty() && !patient {
             return Some(Ok(Reply::NotInTime));
         }
@@ -138,12 +172,16 @@ impl Queue {
         if let Some(out) = self.out.remove(&number) {
             effects.leaves(&out.item.item);
         }
+        self.release_joiners(effects);
+        Ok(Reply::Done)
+    }
+
+    fn release_joiners(&mut self, effects: &mut Effects) {
         if self.is_done() {
             for joiner in self.joiners.drain(..) {
                 effects.answer(joiner.desk, Ok(Reply::Done));
             }
         }
-        Ok(Reply::Done)
     }
 
     fn is_done(&self) -> bool {
@@ -167,29 +205,36 @@ impl Queue {
             Some(out) if out.session == session => {}
             _ => return Err(Fault::NothingToDo),
         }
-        self.back(|number, _| number == serial);
+        self.back(|number, _| number == serial, effects);
         self.hand_out(effects);
         Ok(Reply::Done)
     }
 
     /// These items go to the front, in the order in which they were put.
-    fn back(&mut self, which: impl Fn(u64, &Out) -> bool) {
+    fn back(&mut self, which: impl Fn(u64, &Out) -> bool, effects: &mut Effects) {
         let back: Vec<_> = self.out.extract_if(.., |serial, out| which(*serial, out)).collect();
         for (_, out) in back.into_iter().rev() {
-            self.items.push_front(out.item);
+            self.put_in_front(out.item, effects);
+        }
+        self.release_joiners(effects);
+    }
+
+    fn put_in_front(&mut self, item: Item, effects: &mut Effects) {
+        match self.closed {
+            Some(Closed::Now) => effects.leaves(&item.item),
+            _ => self.items.push_front(item),
         }
     }
 
     /// An item was handed out, and nobody heard of it.
     pub(super) fn undo(&mut self, item: Packed, serial: u64, delivery: u32, effects: &mut Effects) {
-        if self.joinable {
-            self.back(|number, _| number == serial);
-        } else {
+        let deliveries = delivery.saturating_sub(1);
+        if let Some(out) = self.out.get_mut(&serial) {
+            out.item.deliveries = deliveries;
+            self.back(|number, _| number == serial, effects);
+        } else if !self.joinable {
             effects.enters(&item);
-            self.items.push_front(Item { item, serial, deliveries: delivery });
-        }
-        if let Some(item) = self.items.front_mut() {
-            item.deliveries = item.deliveries.saturating_sub(1);
+            self.put_in_front(Item { item, serial, deliveries }, effects);
         }
         self.hand_out(effects);
     }
@@ -201,7 +246,7 @@ impl Queue {
     }
 
     pub(super) fn session_ended(&mut self, session: u64, effects: &mut Effects) {
-        self.back(|_, out| out.session == session);
+        self.back(|_, out| out.session == session, effects);
         self.hand_out(effects);
     }
 }

@@ -108,14 +108,14 @@ impl Thing {
         !matches!(self, Thing::Dict(_) | Thing::List(_) | Thing::Value(_))
     }
 
-    /// `None`: he waits.
-    pub(super) fn ask(&mut self, op: Op, who: Asker, effects: &mut Effects) -> Option<Answer> {
+    /// `None`: he waits. No value may get longer than `longest`: nobody could have it any more.
+    pub(super) fn ask(&mut self, op: Op, who: Asker, longest: u64, effects: &mut Effects) -> Option<Answer> {
         let patient = |wait: Wait| wait != Some(0);
         let done = || Some(Ok(Reply::Done));
         match (self, op) {
-            (Thing::Dict(dict), op) => Some(dict.ask(op, effects)),
-            (Thing::List(list), op) => Some(list.ask(op, effects)),
-            (Thing::Value(value), op) => Some(containers::ask(value, op, effects)),
+            (Thing::Dict(dict), op) => Some(dict.ask(op, longest, effects)),
+            (Thing::List(list), op) => Some(list.ask(op, longest, effects)),
+            (Thing::Value(value), op) => Some(containers::ask(value, op, longest, effects)),
 
             (Thing::Lock(lock), Op::Lock { thread, wait }) => {
                 lock.lock(Waiter { who, thread, depth: 1, after: None }, patient(wait))
@@ -157,6 +157,7 @@ impl Thing {
                 done()
             }
             (Thing::Barrier(barrier), Op::IsBroken) => Some(Ok(Reply::Broken(barrier.broken()))),
+            (Thing::Barrier(barrier), Op::Parties) => Some(Ok(Reply::Count(barrier.parties() as u64))),
             (Thing::Barrier(barrier), Op::Len) => Some(Ok(Reply::Count(barrier.waiting() as u64))),
 
             (Thing::Queue(queue), Op::Put(item, wait)) => queue.put(who, item, patient(wait), effects),
@@ -166,6 +167,11 @@ impl Thing {
             (Thing::Queue(queue), Op::Done(serial)) => Some(queue.done(who.session, serial, effects)),
             (Thing::Queue(queue), Op::GiveUp(serial)) => Some(queue.give_up(who.session, serial, effects)),
             (Thing::Queue(queue), Op::Join(wait)) => queue.join(who, patient(wait)),
+            (Thing::Queue(queue), Op::Close { now }) => {
+                queue.close(now, effects);
+                done()
+            }
+            (Thing::Queue(queue), Op::IsClosed) => Some(Ok(Reply::Flag(queue.is_closed()))),
             (Thing::Queue(queue), Op::IsFull) => Some(Ok(Reply::Flag(queue.is_full()))),
             (Thing::Queue(queue), Op::Len) => Some(Ok(Reply::Count(queue.len() as u64))),
 
