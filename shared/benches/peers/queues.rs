@@ -22,7 +22,7 @@ const MIB: usize = 1 << 20;
 pub(crate) fn one_to_one(effort: Effort, crates: &Crates) -> Vec<Row> {
     let time = effort.contest;
     let ring = Ring::new(64, 1024);
-    let mut contestants = vec![numbers(1, time), ring_of(&ring, time), pipe_of_64(1, time)];
+    let mut contestants = vec![numbers(1, time), bytes(64, time), ring_of(&ring, time), pipe_of_64(1, time)];
     contestants.extend(of_crates(crates, &["crossbeam (threads)", "iceoryx2", "ipc-channel"], 1, 64, time));
     contestants.extend(python_queue(1, 64, time));
     let row = rows_of("P7", MILLIONS, Some("bare ring"), rounds(effort, contestants));
@@ -30,6 +30,7 @@ pub(crate) fn one_to_one(effort: Effort, crates: &Crates) -> Vec<Row> {
         row("`Queue`, 64 bytes, 1 to 1", "Queue", "crossbeam (threads)", 1.0),
         row("the same, beside a crate", "Queue", "iceoryx2", 4.0),
         row("the same, beside Python", "Queue", "Python", 60.0),
+        row("the same as bytes, without the codec", "bytes", "Queue", 1.0),
     ]
 }
 
@@ -178,16 +179,24 @@ fn pipe_of_64(many: usize, time: Duration) -> Contestant<'static> {
 
 /// Whole, as the kernel writes as little as this.
 pub(crate) fn write_message(to: &OwnedFd, message: &Message) {
-    let mut bytes = [0; 64];
-    for (bytes, word) in bytes.chunks_exact_mut(8).zip(message) {
-        bytes.copy_from_slice(&word.to_ne_bytes());
-    }
-    assert_eq!(write(to, &bytes), Ok(64));
+    assert_eq!(write(to, &bytes_of(message)), Ok(64));
 }
 
 pub(crate) fn read_message(from: &OwnedFd) -> Message {
     let mut bytes = [0; 64];
     assert_eq!(read(from, &mut bytes), Ok(64));
+    message_in(&bytes)
+}
+
+pub(crate) fn bytes_of(message: &Message) -> [u8; 64] {
+    let mut bytes = [0; 64];
+    for (bytes, word) in bytes.chunks_exact_mut(8).zip(message) {
+        bytes.copy_from_slice(&word.to_ne_bytes());
+    }
+    bytes
+}
+
+pub(crate) fn message_in(bytes: &[u8; 64]) -> Message {
     let mut words =
         bytes.chunks_exact(8).map(|word| u64::from_ne_bytes(word.try_into().expect("eight bytes")));
     std::array::from_fn(|_| words.next().expect("eight words"))

@@ -3,7 +3,7 @@
 use crate::course::{Case, Message, round_trip};
 use crate::crates::Crates;
 use crate::python::python;
-use crate::queues::{read_message, write_message};
+use crate::queues::{bytes_of, message_in, read_message, write_message};
 use crate::ring::Slots;
 use crate::round::{Contestant, Effort, Series, contestant, rounds};
 use crate::table::{MICROSECONDS, Row, Target};
@@ -15,6 +15,8 @@ use std::time::Duration;
 /// How often each has its turn in a round.
 const TURNS: usize = 5;
 
+const OURS: [&str; 2] = ["Connection", "bytes"];
+
 pub(crate) fn rows(effort: Effort, crates: &Crates) -> Vec<Row> {
     const CASES: [Case; 3] = [Case::Hot, Case::Sleeping, Case::OneCore];
     CASES.into_iter().flat_map(|case| of(case, effort, crates)).collect()
@@ -25,6 +27,7 @@ fn of(case: Case, effort: Effort, crates: &Crates) -> Vec<Row> {
     let time = if case == Case::Sleeping { effort.contest / 2 } else { effort.contest / 10 };
     let mut contestants = vec![ours(case, time), raw_pipe(case, time)];
     if case == Case::Hot {
+        contestants.push(bytes(case, time));
         contestants.push(contestant("raw spin", TURNS, move || {
             let slots = Slots::new();
             round_trip(case, time, || slots.end(0), || slots.end(1))
@@ -35,20 +38,22 @@ fn of(case: Case, effort: Effort, crates: &Crates) -> Vec<Row> {
     contestants.extend(crates.round_trip("ipc-channel", TURNS, case, time));
     contestants.extend(python_answers(case));
     let series = rounds(effort, contestants);
-    let row = |case, limit: &'static str, against: &'static str, most| Row {
+    let row_of = |ours: &'static str, case, limit: &'static str, against: &'static str, most| Row {
         id: "P6",
         case,
         unit: MICROSECONDS,
-        ours: series[0].clone(),
+        ours: Series::find(&series, ours),
         limit: Some(Series::find(&series, limit)),
-        peers: series[1..].iter().filter(|peer| peer.name != limit).cloned().collect(),
+        peers: series.iter().filter(|one| !OURS.contains(&one.name) && one.name != limit).cloned().collect(),
         against: Some(Series::find(&series, against)),
         target: Target::AtMost(most),
     };
+    let row = |case, limit, against, most| row_of(OURS[0], case, limit, against, most);
     match case {
         Case::Hot => vec![
             row("`Connection`, 64 bytes to and fro, hot", "raw spin", "raw spin", 2.0),
             row("the same, beside a crate", "raw spin", "iceoryx2", 1.0),
+            row_of(OURS[1], "the same as bytes, without the codec", "raw spin", OURS[0], 1.0),
         ],
         Case::Sleeping => {
             vec![row("`Connection`, 64 bytes to and fro, sleeping", "raw pipe", "raw pipe", 1.1)]
@@ -65,7 +70,25 @@ fn ours(case: Case, time: Duration) -> Contestant<'static> {
         let say = move |message| other.send(message).expect("the other one lives");
         (say, move || end.recv().expect("the other one lives"))
     }
-    contestant("Connection", TURNS, move || {
+    contestant(OURS[0], TURNS, move || {
+        let (here, there) = duplex::<Message, Message>();
+        round_trip(case, time, || ends(here), || ends(there))
+    })
+}
+
+/// The same, less the codec.
+fn bytes(case: Case, time: Duration) -> Contestant<'static> {
+    fn ends(end: Connection<Message, Message>) -> (impl FnMut(Message), impl FnMut() -> Message) {
+        let other = end.clone();
+        let say = move |message| other.send_bytes(&bytes_of(&message)).expect("the other one lives");
+        let hear = move || {
+            message_in(
+                end.recv_bytes().expect("the other one lives").as_slice().try_into().expect("64 bytes"),
+            )
+        };
+        (say, hear)
+    }
+    contestant(OURS[1], TURNS, move || {
         let (here, there) = duplex::<Message, Message>();
         round_trip(case, time, || ends(here), || ends(there))
     })
