@@ -14,7 +14,7 @@ use std::thread;
 use std::time::Duration;
 
 harness::main! {
-    trials {
+    trials at_once 6 {
         waiters_for_an_event_cost_nothing within 60,
         waiters_for_a_lock_cost_nothing within 60,
         waiters_for_a_permit_cost_nothing within 60,

@@ -2,7 +2,8 @@
 //!
 //! libtest runs its tests on threads of one process, where the library refuses to fork, and it swallows
 //! what children print. Here each trial is a process of its own with a single thread: this program again,
-//! started with an internal argument. Trials run one after the other. A trial fails if it
+//! started with an internal argument. Trials run one after the other, unless their file says that some may run at
+//! once: those that sleep, or only reckon. A trial fails if it
 //!
 //! * panics or exits with anything but 0: its output is shown then, and only then;
 //! * takes longer than its limit: all that it started is killed;
@@ -21,12 +22,13 @@ use nix::sys::prctl;
 use nix::sys::signal::{self, SigHandler, Signal, kill, killpg};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getppid};
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio, exit};
+use std::process::{Child, Command, Stdio, exit};
 use std::time::{Duration, Instant};
-use std::{env, fs, io, thread};
+use std::{env, fs, io, slice, thread};
 
 /// A trial's time, unless it says otherwise.
 pub(crate) const LIMIT: u64 = 30;
@@ -44,9 +46,13 @@ pub(crate) struct Trial {
 
 pub(crate) type Program = (&'static str, fn());
 
-/// `main`: the programs, if any, and the trials, each with its limit in seconds if it needs more or less.
+/// `main`: the programs, if any, and the trials, each with its limit in seconds if it needs more or less. `at_once`:
+/// so many trials run at once.
 macro_rules! main {
-    ($(programs { $($program:ident),* $(,)? })? trials { $($trial:ident $(within $limit:literal)?),* $(,)? }) => {
+    (
+        $(programs { $($program:ident),* $(,)? })?
+        trials $(at_once $at_once:literal)? { $($trial:ident $(within $limit:literal)?),* $(,)? }
+    ) => {
         fn main() {
             let programs: &[harness::Program] = &[$($((stringify!($program), $program)),*)?];
             let trials = [$(harness::Trial {
@@ -54,14 +60,14 @@ macro_rules! main {
                 run: $trial,
                 limit: [$($limit,)? harness::LIMIT][0],
             }),*];
-            harness::run(programs, &trials);
+            harness::run(programs, &trials, [$($at_once,)? 1][0]);
         }
     };
 }
 pub(crate) use main;
 
 /// What `main` does, whichever of its parts this process plays.
-pub(crate) fn run(programs: &[Program], trials: &[Trial]) {
+pub(crate) fn run(programs: &[Program], trials: &[Trial], at_once: usize) {
     let arguments: Vec<String> = env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["--in-trial", name, harness] => {
@@ -75,7 +81,24 @@ pub(crate) fn run(programs: &[Program], trials: &[Trial]) {
             let (_, run) = programs.iter().find(|program| program.0 == name).expect("a program of this name");
             run();
         }
-        _ => run_trials(&Options::parse(arguments), trials),
+        // A harness of its own for each of those that run at once: who is left behind, each must know for itself.
+        ["--alone", name] => {
+            let trial = trials.iter().find(|trial| trial.name == name).expect("a trial of this name");
+            prctl::set_pdeathsig(Signal::SIGKILL).expect("prctl");
+            prctl::set_child_subreaper(true).expect("prctl");
+            exit(match run_one(trial, false) {
+                Outcome::Passed => 0,
+                Outcome::Ignored(reason) => {
+                    println!("{reason}");
+                    IGNORED
+                }
+                Outcome::Failed(why) => {
+                    println!("{why}");
+                    1
+                }
+            });
+        }
+        _ => run_trials(&Options::parse(arguments), trials, at_once),
     }
 }
 
@@ -98,7 +121,7 @@ enum Outcome {
     Failed(String),
 }
 
-fn run_trials(options: &Options, trials: &[Trial]) {
+fn run_trials(options: &Options, trials: &[Trial], at_once: usize) {
     let chosen: Vec<_> = trials.iter().filter(|trial| options.choose(trial.name)).collect();
     if options.list {
         chosen.iter().for_each(|trial| println!("{}: test", trial.name));
@@ -109,12 +132,14 @@ fn run_trials(options: &Options, trials: &[Trial]) {
     let started = Instant::now();
     let (mut passed, mut ignored, mut failures) = (0, 0, Vec::new());
     println!("\nrunning {} test{}", chosen.len(), if chosen.len() == 1 { "" } else { "s" });
+    let mut lanes = Lanes::new(at_once, &chosen);
+    let alone = at_once == 1 || options.no_capture;
     for trial in &chosen {
         if !options.quiet {
             print!("test {} ... ", trial.name);
         }
         let _ = io::stdout().flush();
-        let outcome = run_one(trial, options.no_capture);
+        let outcome = if alone { run_one(trial, options.no_capture) } else { lanes.end_of_next() };
         let (word, letter) = match &outcome {
             Outcome::Passed => ("ok".to_owned(), "."),
             Outcome::Ignored(reason) => (format!("ignored, {reason}"), "i"),
@@ -155,11 +180,62 @@ fn default_signals() {
     }
 }
 
+/// Trials that run at once, each with a harness of its own, their ends told in order.
+struct Lanes<'a> {
+    at_once: usize,
+    waiting: slice::Iter<'a, &'a Trial>,
+    running: VecDeque<(Child, File)>,
+}
+
+impl<'a> Lanes<'a> {
+    fn new(at_once: usize, trials: &'a [&'a Trial]) -> Lanes<'a> {
+        Lanes { at_once, waiting: trials.iter(), running: VecDeque::new() }
+    }
+
+    fn end_of_next(&mut self) -> Outcome {
+        let status = loop {
+            let ended = |(harness, _): &mut (Child, File)| harness.try_wait().expect("a harness");
+            let ends: Vec<_> = self.running.iter_mut().map(ended).collect();
+            let free = self.at_once - ends.iter().filter(|end| end.is_none()).count();
+            self.running.extend(self.waiting.by_ref().take(free).map(|trial| start_alone(trial)));
+            match ends.first() {
+                Some(Some(status)) => break *status,
+                _ => thread::sleep(Duration::from_millis(5)),
+            }
+        };
+        let (_, output) = self.running.pop_front().expect("the one that has ended");
+        let text = text_of(output);
+        match status.code() {
+            Some(0) => Outcome::Passed,
+            Some(IGNORED) => Outcome::Ignored(text),
+            _ => Outcome::Failed(text),
+        }
+    }
+}
+
+fn start_alone(trial: &Trial) -> (Child, File) {
+    let output = output();
+    let mut command = Command::new(env::current_exe().expect("a path"));
+    command.args(["--alone", trial.name]).stdin(Stdio::null());
+    command.stdout(output.try_clone().expect("dup"));
+    (command.spawn().expect("starts"), output)
+}
+
+fn output() -> File {
+    File::from(memfd_create("output", MFdFlags::MFD_CLOEXEC).expect("memfd_create"))
+}
+
+fn text_of(mut output: File) -> String {
+    let mut text = Vec::new();
+    output.rewind().and_then(|()| output.read_to_end(&mut text)).expect("read");
+    String::from_utf8_lossy(&text).trim_end().to_owned()
+}
+
 fn run_one(trial: &Trial, no_capture: bool) -> Outcome {
     let mut command = Command::new(env::current_exe().expect("a path"));
     command.args(["--in-trial", trial.name, &std::process::id().to_string()]);
     command.process_group(0).stdin(Stdio::null());
-    let mut output = File::from(memfd_create("output", MFdFlags::MFD_CLOEXEC).expect("memfd_create"));
+    let output = output();
     if !no_capture {
         let another = || output.try_clone().expect("dup");
         command.stdout(another()).stderr(another());
@@ -168,9 +244,7 @@ fn run_one(trial: &Trial, no_capture: bool) -> Outcome {
     let status = wait_for(pid, Duration::from_secs(trial.limit));
     let left = kill_leftovers();
 
-    let mut text = Vec::new();
-    output.rewind().and_then(|()| output.read_to_end(&mut text)).expect("read");
-    let text = String::from_utf8_lossy(&text).trim_end().to_owned();
+    let text = text_of(output);
     let why = match status {
         None => format!("it took more than {} s and was killed", trial.limit),
         _ if !left.is_empty() => format!("it left behind: {}", left.join(", ")),
