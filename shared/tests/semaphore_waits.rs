@@ -105,7 +105,7 @@ fn sleepers_all_get_their_turn() {
     assert_eq!((served.load(SeqCst), semaphore.available()), (waiters, 2));
 }
 
-/// By the release, and not by the end of a slice: those are 250 ms long after half a second.
+/// By the release, and not by the end of a slice: those get longer and longer, up to 800 ms.
 fn a_release_wakes_as_many_as_it_lets_in() {
     let gate = Semaphore::new(0);
     let best = (0..3).map(|_| {
