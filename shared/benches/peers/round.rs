@@ -113,9 +113,9 @@ pub(crate) fn rounds(effort: Effort, mut contestants: Vec<Contestant<'_>>) -> Ve
     all
 }
 
-/// Of nothing: not a number.
+/// Of those that could be measured. Of nothing: not a number.
 pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
-    let mut values: Vec<_> = values.into_iter().collect();
+    let mut values: Vec<_> = values.into_iter().filter(|value| !value.is_nan()).collect();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }

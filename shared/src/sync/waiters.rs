@@ -88,13 +88,11 @@ const LOOKS: u32 = 100;
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Waiters<const SLOTS: usize> {
-    pub(super) line: AtomicU64,
-    /// When somebody looked for those who died notified.
-    pub(super) looked: AtomicU64,
     pub(super) slots: [Slot; SLOTS],
 }
 
-/// A cache line each: who looks at its own slows down nobody.
+/// A cache line each: who looks at its own slows down nobody. In that of the first is what belongs to all: so who waits
+/// alone, and who notifies it, pass one cache line to and fro, and not two.
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(super) struct Slot {
@@ -104,6 +102,10 @@ pub(super) struct Slot {
     /// How many tickets had been drawn when it was notified. It only grows: of several who notify at once, each
     /// has it high enough.
     pub(super) given: AtomicU64,
+    /// Of the first slot only: the line.
+    pub(super) line: AtomicU64,
+    /// Of the first slot only: when somebody looked for those who died notified.
+    pub(super) looked: AtomicU64,
 }
 
 /// A slot that the caller has.
@@ -114,10 +116,19 @@ pub(super) struct Place {
 }
 
 impl<const SLOTS: usize> Waiters<SLOTS> {
+    #[inline]
+    fn line(&self) -> &AtomicU64 {
+        &self.slots[0].line
+    }
+
+    fn looked(&self) -> &AtomicU64 {
+        &self.slots[0].looked
+    }
+
     /// From now on the caller can be notified. `None`: there are too many already.
     #[inline]
     pub(super) fn enter(&self, me: Owner) -> Option<Place> {
-        let line = self.line.load(Acquire);
+        let line = self.line().load(Acquire);
         let (drawn, mark) = (line / TICKET, (line & MARK) as usize);
         let in_turn = (mark >= FEW).then(|| drawn as usize % mark);
         let slot = (0..mark)
@@ -149,11 +160,11 @@ impl<const SLOTS: usize> Waiters<SLOTS> {
     /// Draws a ticket, and raises the mark above the slot.
     #[inline]
     fn draw(&self, slot: usize) -> u64 {
-        let mut line = self.line.load(Relaxed);
+        let mut line = self.line().load(Relaxed);
         loop {
             let mark = (line & MARK).max(slot as u64 + 1);
             let next = (line & !MARK).wrapping_add(TICKET) | mark;
-            match self.line.compare_exchange(line, next, AcqRel, Relaxed) {
+            match self.line().compare_exchange(line, next, AcqRel, Relaxed) {
                 Ok(_) => return line / TICKET,
                 Err(now) => line = now,
             }
@@ -223,10 +234,10 @@ impl<const SLOTS: usize> Waiters<SLOTS> {
     #[inline]
     fn lower(&self) {
         loop {
-            let line = self.line.load(Acquire);
+            let line = self.line().load(Acquire);
             let Some(topmost) = ((line & MARK) as usize).checked_sub(1) else { return };
             if self.slots[topmost].word.load(Relaxed) != FREE
-                || self.line.compare_exchange(line, line - 1, Relaxed, Relaxed).is_err()
+                || self.line().compare_exchange(line, line - 1, Relaxed, Relaxed).is_err()
             {
                 // In use. Or others have come or gone: who went last will lower it.
                 return;
@@ -237,7 +248,7 @@ impl<const SLOTS: usize> Waiters<SLOTS> {
     /// Notifies so many, those who have waited longest.
     #[inline]
     pub(super) fn notify(&self, count: usize) {
-        let drawn = self.line.load(Acquire) / TICKET;
+        let drawn = self.line().load(Acquire) / TICKET;
         for _ in 0..count {
             if !self.notify_one(drawn) {
                 return;
@@ -247,7 +258,7 @@ impl<const SLOTS: usize> Waiters<SLOTS> {
 
     /// Notifies all who wait now.
     pub(super) fn notify_all(&self) {
-        let drawn = self.line.load(Acquire) / TICKET;
+        let drawn = self.line().load(Acquire) / TICKET;
         for slot in self.in_use() {
             while let Some(seen) = slot.waiting(drawn) {
                 if slot.give(seen, drawn) != Given::NotAsSeen {
@@ -273,7 +284,7 @@ impl<const SLOTS: usize> Waiters<SLOTS> {
 
     #[inline]
     fn in_use(&self) -> impl Iterator<Item = &Slot> {
-        let mark = (self.line.load(Acquire) & MARK) as usize;
+        let mark = (self.line().load(Acquire) & MARK) as usize;
         self.slots.iter().take(mark)
     }
 
@@ -284,10 +295,10 @@ impl<const SLOTS: usize> Waiters<SLOTS> {
 
     /// Somebody looks for those who died notified, and passes on what they were given.
     fn look_round(&self, me: Owner) {
-        let (now, before) = (clock::milliseconds(), self.looked.load(Relaxed));
+        let (now, before) = (clock::milliseconds(), self.looked().load(Relaxed));
         // One for all: of ten thousand waiters each would look at ten thousand.
         if now.wrapping_sub(before as u32) < LOOKS
-            || self.looked.compare_exchange(before, now.into(), Relaxed, Relaxed).is_err()
+            || self.looked().compare_exchange(before, now.into(), Relaxed, Relaxed).is_err()
         {
             return;
         }

@@ -204,10 +204,10 @@ fn puts_two_and_notifies_all(scene: &Scene, me: Owner) {
 
 fn nobody() -> Waiters<3> {
     let slots = array::from_fn(|_| {
-        let [word, ticket, given] = array::from_fn(|_| AtomicU64::new(0));
-        Slot { word, ticket, given }
+        let [word, ticket, given, line, looked] = array::from_fn(|_| AtomicU64::new(0));
+        Slot { word, ticket, given, line, looked }
     });
-    Waiters { line: AtomicU64::new(0), looked: AtomicU64::new(0), slots }
+    Waiters { slots }
 }
 
 impl Model {
