@@ -4,11 +4,13 @@
 //! `manager_requests.rs` is about what one request is, `manager_handles.rs` about handles and connections.
 
 mod harness;
+mod managed;
 
 use harness::tools::is_gone;
+use managed::manager;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use shared::manager::{Builder, List, Manager, ManagerError, StartError};
+use shared::manager::{Builder, List, ManagerError, StartError};
 use shared::process;
 use std::collections::BTreeMap;
 
@@ -30,10 +32,6 @@ harness::main! {
         mgr_24_nothing_is_left_when_all_handles_have_gone,
         mgr_28_nothing_is_made_after_the_end,
     }
-}
-
-fn manager() -> Manager {
-    Manager::start().expect("a manager")
 }
 
 fn mgr_01_list_by_slices_and_in_place() {

@@ -1,10 +1,12 @@
 //! Handles to a manager's objects, in processes, threads and other objects; and connections.
 
 mod harness;
+mod managed;
 
 use harness::tools::{descriptors, eventually, mappings};
+use managed::manager;
 use serde::{Deserialize, Serialize};
-use shared::manager::{Builder, Dict, List, Manager, ManagerError};
+use shared::manager::{Builder, Dict, List, ManagerError};
 use shared::process;
 use shared::process::signal::{self, Signal};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -28,10 +30,6 @@ harness::main! {
         proxies_go_wherever_a_thread_goes,
         nothing_is_left_of_a_manager,
     }
-}
-
-fn manager() -> Manager {
-    Manager::start().expect("a manager")
 }
 
 fn counts_by_add_are_exact() {

@@ -1,10 +1,12 @@
 //! A manager's queues, used by living processes.
 
 mod harness;
+mod managed;
 
 use harness::tools::{eventually, takes};
-use shared::manager::{List, Manager, ManagerError, PutError};
-use shared::process::{self, Builder, JoinHandle};
+use managed::{child, manager};
+use shared::manager::{List, ManagerError, PutError};
+use shared::process::Builder;
 use std::thread;
 use std::time::Duration;
 
@@ -23,16 +25,6 @@ harness::main! {
 
 const SHORT: Duration = Duration::from_millis(20);
 const LONG: Duration = Duration::from_secs(20);
-
-fn manager() -> Manager {
-    Manager::start().expect("a manager")
-}
-
-/// A child that does this with a copy of a proxy.
-fn child<P: Clone + Send + 'static>(proxy: &P, does: impl FnOnce(P) + Send + 'static) -> JoinHandle<()> {
-    let proxy = proxy.clone();
-    process::spawn(move || does(proxy))
-}
 
 fn mgr_17_queue() {
     let manager = manager();

@@ -1,9 +1,11 @@
 //! What is one request of a manager is one moment, however many keys it has, how deep it lies and how long it is.
 
 mod harness;
+mod managed;
 
+use managed::manager;
 use serde::{Deserialize, Serialize};
-use shared::manager::{Builder, Dict, List, Manager, ManagerError};
+use shared::manager::{Builder, Dict, List, ManagerError};
 use shared::process;
 
 harness::main! {
@@ -21,10 +23,6 @@ harness::main! {
 
 const CLIENTS: u32 = 4;
 const EACH: u32 = 200;
-
-fn manager() -> Manager {
-    Manager::start().expect("a manager")
-}
 
 /// The closed set, each by four processes at once.
 fn what_reads_decides_and_writes_loses_nothing() {

@@ -3,10 +3,12 @@
 //! The numbered tests are those of CONFORMANCE.md.
 
 mod harness;
+mod managed;
 
 use harness::tools::{eventually, takes};
-use shared::manager::{Barrier, BarrierError, List, LockError, Manager, ManagerError};
-use shared::process::{self, Builder, JoinHandle, SpawnError};
+use managed::{child, manager};
+use shared::manager::{Barrier, BarrierError, List, LockError, ManagerError};
+use shared::process::{self, Builder, SpawnError};
 use shared::sync::{BrokenCause, Cause};
 use std::thread;
 use std::time::Duration;
@@ -33,16 +35,6 @@ harness::main! {
 
 const SHORT: Duration = Duration::from_millis(20);
 const LONG: Duration = Duration::from_secs(20);
-
-fn manager() -> Manager {
-    Manager::start().expect("a manager")
-}
-
-/// A child that does this with a copy of a proxy.
-fn child<P: Clone + Send + 'static>(proxy: &P, does: impl FnOnce(P) + Send + 'static) -> JoinHandle<()> {
-    let proxy = proxy.clone();
-    process::spawn(move || does(proxy))
-}
 
 fn mgr_15_a_worker_exits_with_the_lock() {
     let manager = manager();

@@ -1,4 +1,5 @@
-//! What the tests that kill have in common: one object of each kind, and whether all is in order again.
+//! What the tests of a manager have in common: how to begin; and for those that kill, one object of each kind, and
+//! whether all is in order again.
 #![allow(dead_code)] // No test uses all of it.
 
 use nix::sys::ptrace;
@@ -19,6 +20,19 @@ pub(crate) const LONG: usize = 200_000;
 pub(crate) const ANSWERED: Duration = Duration::from_secs(1);
 /// Within this the end of a manager is known to those who wait for it.
 pub(crate) const KNOWN: Duration = Duration::from_millis(100);
+
+pub(crate) fn manager() -> Manager {
+    Manager::start().expect("a manager")
+}
+
+/// A child that does this with a copy of a proxy.
+pub(crate) fn child<P: Clone + Send + 'static>(
+    proxy: &P,
+    does: impl FnOnce(P) + Send + 'static,
+) -> JoinHandle<()> {
+    let proxy = proxy.clone();
+    process::spawn(move || does(proxy))
+}
 
 /// One object of each kind that is used.
 #[derive(Clone)]
