@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 const FLOORS: [&str; 7] = ["sys", "memory", "sync", "channel", "process", "manager", "demo"];
 
 /// The files that may open `unsafe`, with the reason.
-const UNSAFE: [(&str, &str); 21] = [
+const UNSAFE: [(&str, &str); 22] = [
     ("memory/blocks.rs", "bytes of items"),
+    ("memory/copy.rs", "bytes that several processes see"),
     ("memory/place.rs", "bytes of items"),
     ("channel/connection/road.rs", "shared memory that begins as zeroes"),
     ("manager/desk.rs", "shared memory that begins as zeroes"),
@@ -228,6 +229,18 @@ fn nothing_is_left_half_done() {
         }
     }
     none(wrong);
+}
+
+#[test]
+fn every_test_that_brings_its_own_main_is_declared_or_it_would_run_nothing() {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).expect("UTF-8");
+    let declared = |name: &str| manifest.contains(&format!("name = \"{name}\"\nharness = false\n"));
+    let own = tests_too().into_iter().filter(|source| source.text.contains("\nharness::main! {"));
+    let names: Vec<_> = own
+        .filter_map(|source| Some(source.path.strip_prefix("tests/")?.strip_suffix(".rs")?.to_owned()))
+        .collect();
+    assert!(names.len() > 20, "{names:?}");
+    none(names.into_iter().filter(|name| !declared(name)).collect());
 }
 
 /// `proc_01_…`: an area's name, a number, a behaviour.

@@ -12,6 +12,7 @@ use crate::table::{GIGABYTES, MILLIONS, Row, Target, Unit};
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::unistd::{pipe, read, write};
 use shared::channel::Queue;
+use std::fmt::Write;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
@@ -133,7 +134,8 @@ fn bytes(size: usize, time: Duration) -> Contestant<'static> {
     })
 }
 
-/// As values: each made for its message, and one's own when it is got.
+/// As values: each made for its message, and one's own when it is got. (The number comes last: behind 16 bytes of it the
+/// copy of the rest would be one of the slow ones that `memory/copy.rs` of the library is about.)
 fn texts(size: usize, time: Duration) -> Contestant<'static> {
     contestant("String", CONTESTS, move || {
         let queue = Queue::<String>::bounded(depth(size));
@@ -141,13 +143,17 @@ fn texts(size: usize, time: Duration) -> Contestant<'static> {
             let (queue, rest) = (&queue, "x".repeat(size - 16));
             move |n: u64| {
                 let mut text = String::with_capacity(size);
-                text.push_str(&format!("{n:016x}"));
                 text.push_str(&rest);
+                write!(text, "{n:016x}").expect("a text takes all");
                 queue.put(text).expect("it is open");
             }
         };
-        let consumer =
-            || || u64::from_str_radix(&queue.get().expect("it is open")[..16], 16).expect("sixteen digits");
+        let consumer = || {
+            || {
+                let text = queue.get().expect("it is open");
+                u64::from_str_radix(&text[size - 16..], 16).expect("sixteen digits")
+            }
+        };
         by_processes(1, time, producer, consumer)
     })
 }

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 pub(crate) const BOUND: u64 = 2;
 /// The text of an item that lies in its place, and of one that lies beside it.
 pub(crate) const SHORT_TEXT: usize = 20;
-pub(crate) const LONG_TEXT: usize = 300;
+pub(crate) const LONG_TEXT: usize = 1500;
 
 pub(crate) struct Queues {
     stand: Stand,

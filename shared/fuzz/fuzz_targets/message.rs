@@ -68,9 +68,34 @@ enum Untagged {
     Struct { only: Option<bool> },
 }
 
-/// What was decoded is encoded to bytes that decode to what is encoded to the same bytes.
+/// As from a block of a queue, a text apart.
+fn arrive<T: Message>(bytes: &[u8]) -> Result<T, message::MessageError> {
+    let mut buffer = Vec::new();
+    let mut arrival = message::Arrival::value(&mut buffer);
+    let is_there = arrival.take(bytes.len(), |part, to| {
+        to.extend_from_slice(&bytes[part]);
+        true
+    });
+    assert!(is_there);
+    arrival.decode()
+}
+
+/// What was decoded, in one way or the other, is encoded to bytes that decode to what is encoded to the same bytes.
 fn comes_back<T: Message>(bytes: &[u8]) {
-    let Ok(value) = message::decode::<T>(bytes) else { return };
+    let value = match (message::decode::<T>(bytes), arrive::<T>(bytes)) {
+        (Ok(value), Ok(same)) => {
+            let encoded = |value| {
+                let mut bytes = Vec::new();
+                message::encode(value, &mut bytes).map(|()| bytes)
+            };
+            assert_eq!(encoded(&value), encoded(&same));
+            value
+        }
+        (whole, apart) => {
+            assert_eq!(whole.err(), apart.err());
+            return;
+        }
+    };
     let mut first = Vec::new();
     // It may be nested deeper in its bytes than it was in those.
     if message::encode(&value, &mut first).is_ok() {

@@ -26,7 +26,7 @@ use super::classes::{
     BLOCKS, BY_SIZE, CLASSES, Class, END, HINTS, MAP, PAGE, WORDS, blocks_before, words_before,
 };
 pub(crate) use super::classes::{BlockId, CHUNK, ENTRIES};
-use super::place::append;
+use super::copy::{append, copy};
 pub(crate) use super::place::{INLINE, Place};
 use super::ring::{Block, Chunk};
 use crate::sys::atomic::{
@@ -38,7 +38,8 @@ use crate::sys::map::Mapping;
 use crate::sys::task::Owner;
 use nix::errno::Errno;
 use std::num::NonZeroUsize;
-use std::ptr::{self, NonNull};
+use std::ops::Range;
+use std::ptr::NonNull;
 use std::sync::Arc;
 
 /// So many blocks that were in use are looked at before a new one is.
@@ -247,20 +248,25 @@ impl Blocks {
         }
     }
 
-    /// Copies bytes into an owned block.
-    pub(crate) fn write(&self, id: BlockId, bytes: &[u8]) {
-        debug_assert!(bytes.len() <= CLASSES[id.class()].size);
-        // SAFETY: the block is as long as was asked for, and the word says that it is this process's.
-        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.block(id), bytes.len()) };
+    /// So many bytes may be written into a block that was allotted for `len`: its memory comes in pages.
+    pub(crate) fn room(len: usize) -> usize {
+        len.next_multiple_of(PAGE)
     }
 
-    /// Appends the first `len` bytes of a block. `false`: it is not so long.
-    pub(crate) fn read(&self, id: BlockId, len: usize, to: &mut Vec<u8>) -> bool {
-        if len > CLASSES[id.class()].size {
+    /// Copies bytes into an owned block, from the byte `at` on.
+    pub(crate) fn write(&self, id: BlockId, at: usize, bytes: &[u8]) {
+        debug_assert!(at + bytes.len() <= CLASSES[id.class()].size);
+        // SAFETY: the block is as long as was asked for, and the word says that it is this process's.
+        unsafe { copy(bytes.as_ptr(), self.block(id).wrapping_add(at), bytes.len()) };
+    }
+
+    /// Appends a part of a block. `false`: it is not so long.
+    pub(crate) fn read(&self, id: BlockId, part: Range<usize>, to: &mut Vec<u8>) -> bool {
+        if part.end > CLASSES[id.class()].size {
             return false;
         }
         // SAFETY: as long as that, and the caller holds the item that lies there.
-        unsafe { append(self.block(id), len, to) };
+        unsafe { append(self.block(id).wrapping_add(part.start), part.len(), to) };
         true
     }
 

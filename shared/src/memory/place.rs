@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use super::classes::{CHUNK, CLASSES};
+use super::copy::append;
 use crate::sys::atomic::AtomicU64;
 use std::cell::UnsafeCell;
 use std::ptr;
@@ -58,19 +59,5 @@ impl Place {
         // SAFETY: as long as that, and the caller holds it.
         unsafe { append(self.bytes.get().cast(), len, to) };
         true
-    }
-}
-
-/// # Safety
-///
-/// So many bytes must lie there, which nobody writes meanwhile.
-#[inline]
-pub(super) unsafe fn append(from: *const u8, len: usize, to: &mut Vec<u8>) {
-    to.reserve(len);
-    let end = to.len();
-    // SAFETY: the caller's promise; there is room for them, and they are all bytes.
-    unsafe {
-        ptr::copy_nonoverlapping(from, to.as_mut_ptr().add(end), len);
-        to.set_len(end + len);
     }
 }

@@ -16,6 +16,7 @@
 //! wherever they are read, and the copies go by the checked values, inside the bytes: the worst are wrong bytes.
 #![allow(unsafe_code)]
 
+use super::copy::{append, copy};
 use crate::sys::atomic::{
     AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
@@ -85,13 +86,10 @@ impl<const N: usize> Stream<N> {
         let len = span.len.min(N);
         to.reserve(len);
         let (place, first) = split::<N>(span.from, len);
-        // SAFETY: both parts lie inside the bytes (`split`), and in the capacity just reserved, which they fill
-        // without a gap. The writer keeps away from them until they are freed.
+        // SAFETY: both parts lie inside the bytes (`split`). The writer keeps away from them until they are freed.
         unsafe {
-            let (bytes, end) = (self.start(), to.as_mut_ptr().add(to.len()));
-            end.copy_from_nonoverlapping(bytes.add(place), first);
-            end.add(first).copy_from_nonoverlapping(bytes, len - first);
-            to.set_len(to.len() + len);
+            append(self.start().add(place), first, to);
+            append(self.start(), len - first, to);
         }
     }
 
@@ -111,8 +109,8 @@ impl<const N: usize> Stream<N> {
         // SAFETY: both parts lie inside the bytes (`split`). The reader keeps away until they are published.
         unsafe {
             let start = self.start();
-            start.add(place).copy_from_nonoverlapping(bytes.as_ptr(), first);
-            start.copy_from_nonoverlapping(bytes[first..].as_ptr(), bytes.len() - first);
+            copy(bytes.as_ptr(), start.add(place), first);
+            copy(bytes[first..].as_ptr(), start, bytes.len() - first);
         }
     }
 

@@ -10,6 +10,7 @@ use super::access::{Parts, Variant};
 use super::marker::{self, DEEPEST, Wrong};
 use serde::de::{Deserializer, Visitor};
 use serde::forward_to_deserialize_any;
+use std::mem;
 
 pub(super) struct Decoder<'de> {
     bytes: &'de [u8],
@@ -19,6 +20,8 @@ pub(super) struct Decoder<'de> {
     levels: u32,
     /// For so many parts memory may still be taken before they are there: no more than there are bytes.
     ahead: usize,
+    /// What follows the bytes, if that is a text and the end: it becomes a `String` as it is.
+    text: &'de mut Vec<u8>,
 }
 
 /// What comes next.
@@ -38,13 +41,13 @@ enum Next {
 }
 
 impl<'de> Decoder<'de> {
-    pub(super) fn new(bytes: &'de [u8]) -> Decoder<'de> {
-        Decoder { bytes, at: 0, levels: DEEPEST, ahead: bytes.len() }
+    pub(super) fn new(bytes: &'de [u8], text: &'de mut Vec<u8>) -> Decoder<'de> {
+        Decoder { bytes, at: 0, levels: DEEPEST, ahead: bytes.len(), text }
     }
 
     /// Whether there is nothing left.
     pub(super) fn is_at_end(&self) -> bool {
-        self.at == self.bytes.len()
+        self.at == self.bytes.len() && self.text.is_empty()
     }
 
     #[inline]
@@ -217,6 +220,9 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
             Next::Bool(value) => visitor.visit_bool(value),
             Next::Nil => visitor.visit_unit(),
             Next::Some => self.inside(|decoder| visitor.visit_some(decoder)),
+            Next::Text(_) if !self.text.is_empty() => {
+                visitor.visit_string(String::from_utf8(mem::take(self.text)).map_err(Wrong::new)?)
+            }
             Next::Text(len) => visitor.visit_borrowed_str(self.text(len)?),
             Next::Bytes(len) => visitor.visit_borrowed_bytes(self.bytes(len)?),
             Next::Array(len) => self.parts(len, 1, |parts| visitor.visit_seq(parts)),

@@ -5,6 +5,7 @@
 //! apart for an untagged enum do not know better: else an `IpAddr` in one would go in and not come out.
 
 mod access;
+mod arrival;
 mod decoder;
 mod encoder;
 mod marker;
@@ -12,6 +13,7 @@ mod parts;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use arrival::Arrival;
 use decoder::Decoder;
 use encoder::Encoder;
 use serde::{Serialize, de::DeserializeOwned};
@@ -60,12 +62,14 @@ pub(crate) fn encode<T: Serialize + ?Sized>(value: &T, to: &mut impl Write) -> R
 
 /// The value whose bytes these are: all of them, and nothing after.
 pub(crate) fn decode<T: Message>(bytes: &[u8]) -> Result<T, MessageError> {
-    let wrong = |reason: String| MessageError::Decode {
-        type_name: std::any::type_name::<T>(),
-        len: bytes.len(),
-        reason,
-    };
-    let mut decoder = Decoder::new(bytes);
+    decode_with(bytes, &mut Vec::new())
+}
+
+/// The same, of bytes and the long text that follows them.
+fn decode_with<T: Message>(bytes: &[u8], text: &mut Vec<u8>) -> Result<T, MessageError> {
+    let len = bytes.len() + text.len();
+    let wrong = |reason: String| MessageError::Decode { type_name: std::any::type_name::<T>(), len, reason };
+    let mut decoder = Decoder::new(bytes, text);
     let value = T::deserialize(&mut decoder).map_err(|error| wrong(error.to_string()))?;
     if decoder.is_at_end() { Ok(value) } else { Err(wrong("there are more bytes than it takes".to_owned())) }
 }

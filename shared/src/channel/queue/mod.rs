@@ -6,6 +6,7 @@ mod ending;
 mod error;
 mod joinable;
 mod line;
+mod outgoing;
 mod road;
 mod sweep;
 
@@ -14,9 +15,10 @@ pub use error::{
 };
 pub use joinable::{JoinableQueue, Lease};
 
-use super::message::{self, Message, MessageError};
+use super::message::{self, Arrival, Message, MessageError};
 use crate::memory::ring::Hold;
 use both::both;
+use outgoing::Outgoing;
 use road::{NotGot, NotPut, Patience, Road, Ticket};
 use std::fmt;
 use std::io;
@@ -82,8 +84,9 @@ pub struct Queue<T> {
 /// Encodes, and puts: `Err(Err)` is the codec's.
 fn put<T: Message>(road: &Road, item: &T, patience: Patience) -> Result<(), Result<NotPut, MessageError>> {
     message::with_buffer(|bytes| {
-        message::encode(item, bytes).map_err(Err)?;
-        road.put(bytes, patience).map_err(Ok)
+        let mut outgoing = Outgoing::new(road, bytes);
+        message::encode(item, &mut outgoing).map_err(Err)?;
+        outgoing.put(patience).map_err(Ok)
     })
 }
 
@@ -94,8 +97,9 @@ fn get<T: Message, E: From<NotGot> + From<MessageError>>(
     patience: Patience,
 ) -> Result<(T, Ticket), E> {
     message::with_buffer(|bytes| {
-        let ticket = road.get(hold, patience, bytes)?;
-        match message::decode(bytes) {
+        let mut arrival = Arrival::value(bytes);
+        let ticket = road.get(hold, patience, &mut arrival)?;
+        match arrival.decode() {
             Ok(item) => Ok((item, ticket)),
             Err(error) => {
                 // Nobody else could, either.
@@ -171,7 +175,7 @@ impl<T> Queue<T> {
     /// [`GetError`], never [`Decode`](GetError::Decode).
     pub fn get_bytes(&self) -> Result<Vec<u8>, GetError> {
         let mut bytes = Vec::new();
-        self.road.get(Hold::Taken, Patience::EVER, &mut bytes)?;
+        self.road.get(Hold::Taken, Patience::EVER, &mut Arrival::bytes(&mut bytes))?;
         Ok(bytes)
     }
 

@@ -1,6 +1,8 @@
 //! What a queue is beneath its types: bytes in, bytes out, and waiting for room, for items and for the end.
 
 use super::line::{Corrupt, Hints, Line, Mine, NoClaim, NoItem};
+use super::outgoing::Filled;
+use crate::channel::message::Arrival;
 use crate::memory::blocks::{BlockId, Blocks, INLINE};
 use crate::memory::ring::{Block, Hold};
 use crate::memory::segment::Segment;
@@ -145,7 +147,19 @@ impl Road {
     pub(super) fn put(&self, bytes: &[u8], patience: Patience) -> Result<(), NotPut> {
         let me = Owner::current();
         // Memory first: if there is none, nothing has happened.
-        let block = if bytes.len() <= INLINE { None } else { Some(self.fill_block(me, bytes)?) };
+        let filled = if bytes.len() <= INLINE { None } else { Some(self.fill(me, bytes)?) };
+        self.hand_over(me, bytes, filled, patience)
+    }
+
+    /// Puts what is in a block of this process's, or else these bytes.
+    #[inline]
+    pub(super) fn hand_over(
+        &self,
+        me: Owner,
+        bytes: &[u8],
+        filled: Option<Filled>,
+        patience: Patience,
+    ) -> Result<(), NotPut> {
         let claimed = match self.line().claim(me) {
             Ok(mine) => Ok(mine),
             Err(NoClaim::Full) => self.claim_later(me, patience),
@@ -156,14 +170,15 @@ impl Road {
         match claimed {
             Ok(mine) => {
                 self.line().write_and_commit(mine, |place| {
-                    place.len.store(bytes.len() as u64, Relaxed);
                     place.deliveries.store(0, Relaxed);
-                    match block {
+                    match filled {
                         None => {
+                            place.len.store(bytes.len() as u64, Relaxed);
                             place.block.store(0, Relaxed);
                             place.write(bytes);
                         }
-                        Some(block) => {
+                        Some(Filled { block, len }) => {
+                            place.len.store(len as u64, Relaxed);
                             self.blocks.link(block, Block::Item(mine.at));
                             place.block.store(u64::from(block.number()) + 1, Relaxed);
                         }
@@ -173,9 +188,8 @@ impl Road {
                 Ok(())
             }
             Err(error) => {
-                if let Some(block) = block {
-                    self.blocks.release(block, Block::Owned(me), bytes.len());
-                    self.blocks.trim(me);
+                if let Some(filled) = filled {
+                    self.give_back(me, filled);
                 }
                 if error == NotPut::Closed {
                     // Who saw the claim has gone to sleep again, and nothing will come of it.
@@ -188,10 +202,17 @@ impl Road {
     }
 
     #[cold]
-    fn fill_block(&self, me: Owner, bytes: &[u8]) -> Result<BlockId, NotPut> {
+    fn fill(&self, me: Owner, bytes: &[u8]) -> Result<Filled, NotPut> {
         let block = self.blocks.allot(me, bytes.len()).map_err(NotPut::NoMemory)?;
-        self.blocks.write(block, bytes);
-        Ok(block)
+        self.blocks.write(block, 0, bytes);
+        Ok(Filled { block, len: bytes.len() })
+    }
+
+    /// Nothing will come of an item that lies in a block already.
+    #[cold]
+    pub(super) fn give_back(&self, me: Owner, filled: Filled) {
+        self.blocks.release(filled.block, Block::Owned(me), filled.len);
+        self.blocks.trim(me);
     }
 
     #[cold]
@@ -225,7 +246,7 @@ impl Road {
 
     /// Takes the next item and appends its bytes to `to`. What is merely taken, and not held for longer, is over then.
     #[inline]
-    pub(super) fn get(&self, hold: Hold, patience: Patience, to: &mut Vec<u8>) -> Result<Ticket, NotGot> {
+    pub(super) fn get(&self, hold: Hold, patience: Patience, to: &mut Arrival) -> Result<Ticket, NotGot> {
         let me = Owner::current();
         let mine = match self.line().take(me, hold) {
             Ok(mine) => mine,
@@ -235,8 +256,10 @@ impl Road {
         mine.place.deliveries.store(count, Relaxed);
         let len = mine.place.len.load(Relaxed) as usize;
         let is_read = match mine.place.block.load(Relaxed) {
-            0 => mine.place.read(len, to),
-            _ => block_of(mine).is_some_and(|block| self.blocks.read(block, len, to)),
+            0 => mine.place.read(len, to.bytes),
+            _ => {
+                block_of(mine).is_some_and(|block| to.take(len, |part, to| self.blocks.read(block, part, to)))
+            }
         };
         if hold == Hold::Taken || !is_read {
             self.finish(mine, hold);
