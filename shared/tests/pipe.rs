@@ -25,6 +25,7 @@ harness::main! {
         an_empty_message_is_not_the_end,
         a_message_of_one_gibibyte within 120,
         messages_of_every_length_arrive_in_order,
+        texts_of_every_length_alone_and_among_others_come_back,
         what_cannot_be_encoded_or_decoded_is_an_error_and_the_next_arrives,
         a_sender_waits_for_room_and_no_longer,
         messages_of_many_senders_stay_whole,
@@ -180,6 +181,25 @@ fn messages_of_every_length_arrive_in_order() {
             assert!(message == all[len..2 * len], "{len}: {} bytes came", message.len());
         }
         assert_eq!(receiver.recv_bytes(), Err(RecvError::Closed));
+    });
+}
+
+fn texts_of_every_length_alone_and_among_others_come_back() {
+    let lengths = [0, 1, 31, 1_020, 1_021, 1_024, 4_096, 65_535, 65_536, 1 << 20, 6 << 20];
+    let texts = lengths.map(|len| "é".repeat(len / 2) + &"x".repeat(len % 2));
+    let (alone, text) = pipe::<String>();
+    let (among, page) = pipe::<(u64, String, Option<String>)>();
+    process::scope(|s| {
+        s.spawn(|| {
+            for text in &texts {
+                alone.send(text.clone()).unwrap();
+                among.send((7, text.clone(), Some(text.clone()))).unwrap();
+            }
+        });
+        for sent in &texts {
+            assert!(text.recv().unwrap() == *sent);
+            assert!(page.recv().unwrap() == (7, sent.clone(), Some(sent.clone())));
+        }
     });
 }
 

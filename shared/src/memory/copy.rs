@@ -54,9 +54,16 @@ pub(super) unsafe fn append(from: *const u8, len: usize, to: &mut Vec<u8>) {
     }
 }
 
+/// Appends these bytes.
+#[inline]
+pub(crate) fn append_all(bytes: &[u8], to: &mut Vec<u8>) {
+    // SAFETY: they are borrowed.
+    unsafe { append(bytes.as_ptr(), bytes.len(), to) }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{PAGE, PIECE, append, copy};
+    use super::{PAGE, PIECE, append_all, copy};
 
     #[test]
     fn every_byte_arrives_and_no_other_is_touched_at_any_distance() {
@@ -77,8 +84,7 @@ mod tests {
     #[test]
     fn what_is_appended_stands_behind_what_was_there() {
         let mut to = vec![7];
-        // SAFETY: three bytes.
-        unsafe { append([1, 2, 3].as_ptr(), 3, &mut to) };
+        append_all(&[1, 2, 3], &mut to);
         assert_eq!(to, [7, 1, 2, 3]);
     }
 }

@@ -2,7 +2,7 @@
 
 pub(crate) mod blocks;
 mod classes;
-mod copy;
+pub(crate) mod copy;
 mod place;
 pub(crate) mod plain;
 pub(crate) mod ring;

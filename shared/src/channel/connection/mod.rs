@@ -11,11 +11,12 @@ pub use error::{RecvError, RecvIntoError, RecvTimeoutError, SendError, TryRecvEr
 pub use wait::{Awaited, Waitable, wait};
 
 use super::message::{self, Message};
+use crate::memory::copy::append_all;
 use crate::sys::clock::Deadline;
 use end::{End, Missed, Patience, Refused};
 use road::{Broken, Road};
 use std::fmt;
-use std::io;
+use std::io::{self, Write};
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
@@ -156,7 +157,7 @@ impl<S: Message, R> Connection<S, R> {
     /// something is sent after some milliseconds. What was sent meanwhile is lost, as is all that was not received.
     pub fn send(&self, message: S) -> Result<(), SendError<S>> {
         let sent = message::with_buffer(|buffer| {
-            message::encode(&message, buffer).map_err(Ok)?;
+            message::encode(&message, &mut Filling(buffer)).map_err(Ok)?;
             self.end.send(buffer).map_err(Err)
         });
         sent.map_err(|why| match why {
@@ -264,7 +265,7 @@ impl<S, R: Message> Connection<S, R> {
     fn receive(&self, patience: Patience) -> Result<R, Option<RecvError>> {
         message::with_buffer(|buffer| {
             self.take(buffer, usize::MAX, patience)?;
-            message::decode(buffer).map_err(|error| Some(RecvError::Decode(error)))
+            message::decode_and_copy(buffer, append_all).map_err(|error| Some(RecvError::Decode(error)))
         })
     }
 
@@ -277,6 +278,30 @@ impl<S, R: Message> Connection<S, R> {
             Missed::Broken(Broken::TooLong(len)) => Some(RecvError::TooLong { len, limit }),
             Missed::Broken(Broken::Corrupt) => Some(RecvError::Corrupt),
         })
+    }
+}
+
+/// A buffer that is being filled: what is long goes into it by the copy that is never slow.
+struct Filling<'a>(&'a mut Vec<u8>);
+
+impl Write for Filling<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_all(bytes).map(|()| bytes.len())
+    }
+
+    #[inline(always)]
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        const LONG: usize = 1 << 10;
+        if bytes.len() < LONG {
+            self.0.extend_from_slice(bytes)
+        } else {
+            append_all(bytes, self.0)
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -10,6 +10,9 @@ use std::ops::Range;
 /// The longest marker, with its length.
 const HEAD: usize = 5;
 
+/// A text of fewer bytes is copied soon in any way.
+const LONG: usize = 1 << 10;
+
 /// Where the bytes of one message go.
 pub(crate) struct Arrival<'a> {
     pub(crate) bytes: &'a mut Vec<u8>,
@@ -54,6 +57,18 @@ impl<'a> Arrival<'a> {
     }
 }
 
+/// The value whose bytes these are. If it is one long text, that is copied as the caller says.
+pub(crate) fn decode_and_copy<T: Message>(
+    bytes: &[u8],
+    copy: impl FnOnce(&[u8], &mut Vec<u8>),
+) -> Result<T, MessageError> {
+    let head = if bytes.len() < LONG { None } else { head_of_text(bytes, bytes.len()) };
+    let (head, rest) = bytes.split_at(head.unwrap_or(bytes.len()));
+    let mut text = Vec::new();
+    copy(rest, &mut text);
+    decode_with(head, &mut text)
+}
+
 /// How long the head of a message is, if a text of all the other bytes follows it.
 fn head_of_text(first: &[u8], len: usize) -> Option<usize> {
     let (head, text) = match *first {
@@ -67,7 +82,7 @@ fn head_of_text(first: &[u8], len: usize) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::Arrival;
+    use super::{Arrival, decode_and_copy};
     use crate::channel::message::{Message, MessageError, decode, encode};
     use serde::{Deserialize, Serialize};
     use serde_json::Value;
@@ -147,6 +162,14 @@ mod tests {
                 assert_eq!(arrive::<String>(&bytes), decode(&bytes));
                 assert_eq!(arrive::<Value>(&bytes), decode(&bytes));
             }
+        }
+        let copied = |bytes: &[u8]| decode_and_copy::<String>(bytes, |text, to| to.extend_from_slice(text));
+        for len in [0, 1_020, 1_021, 70_000] {
+            let text = "x".repeat(len);
+            let mut bytes = bytes_of(&text);
+            assert_eq!(copied(&bytes), Ok(text));
+            bytes.push(0);
+            assert_eq!(copied(&bytes), decode(&bytes));
         }
         let bytes = bytes_of(&"x".repeat(300));
         assert_eq!(arrive::<[u64; 8]>(&bytes), decode(&bytes));

@@ -13,7 +13,7 @@ mod parts;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use arrival::Arrival;
+pub(crate) use arrival::{Arrival, decode_and_copy};
 use decoder::Decoder;
 use encoder::Encoder;
 use serde::{Serialize, de::DeserializeOwned};
@@ -77,15 +77,18 @@ fn decode_with<T: Message>(bytes: &[u8], text: &mut Vec<u8>) -> Result<T, Messag
 /// A buffer of this thread's, empty. (Who encodes may send something else meanwhile: that gets a new one.)
 #[inline]
 pub(crate) fn with_buffer<R>(work: impl FnOnce(&mut Vec<u8>) -> R) -> R {
-    /// No thread keeps more than this for the next time.
+    /// So much every thread may keep for the next time,
     const KEPT: usize = 64 << 10;
+    /// and so much if it has just needed a good part of it: fresh pages for each would take longer than all else.
+    const KEPT_IF_USED: usize = 4 << 20;
     thread_local! {
         static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
     }
     let mut bytes = BUFFER.try_with(Cell::take).unwrap_or_default();
     bytes.clear();
     let result = work(&mut bytes);
-    if bytes.capacity() <= KEPT {
+    let most = if bytes.len() >= bytes.capacity() / 4 { KEPT_IF_USED } else { KEPT };
+    if bytes.capacity() <= most {
         let _ = BUFFER.try_with(|buffer| buffer.set(bytes));
     }
     result
