@@ -49,7 +49,7 @@ enum Dead {
     Receiver,
 }
 
-/// The last one says how many wait besides: from the start, or behind the victim once that sleeps.
+/// The last one says how many wait besides: before the victim comes, or behind it once that sleeps.
 type Stand = (Operation, Part, Dead, usize);
 
 pub(crate) fn rows<K: Kind>() -> Vec<Row> {
@@ -63,7 +63,7 @@ pub(crate) fn rows<K: Kind>() -> Vec<Row> {
         (&[Wait, WaitTimeout], "notified, two others wait", Woken, Dead::Nobody, 2),
         (&[Wait, WaitTimeout], "notified, slice or time up, two others wait", WokenSlowly, Dead::Nobody, 2),
         (&[Wait, WaitTimeout], "notified, the lock taken, two others wait", WokenTooLate, Dead::Nobody, 2),
-        (&[Wait, WaitTimeout], "slice over, two others wait", SliceOver, Dead::Nobody, 2),
+        (&[Wait, WaitTimeout], "slice over, behind two others", SliceOver, Dead::Nobody, 2),
         (&[WaitTimeout], "time up, two others wait", TimeUp, Dead::Nobody, 2),
         (&[Wait], "a receiver dead, slice over, another waits", SliceOver, Dead::Receiver, 1),
         (&[NotifyOne, NotifyTwo, NotifyAll], "nobody waits", Call, Dead::Nobody, 0),
@@ -145,6 +145,12 @@ impl<K: Kind> Conditions<K> {
         }
     }
 
+    /// Whether the others wait before the victim comes: who comes first sleeps without a slice.
+    fn is_last(&self) -> bool {
+        let (_, part, dead, _) = self.stand;
+        part == Part::Call || part == Part::SliceOver && dead == Dead::Nobody
+    }
+
     fn let_go(&self) -> usize {
         self.waiters.iter().filter(|waiter| waiter.is_finished()).count()
     }
@@ -176,7 +182,7 @@ impl<K: Kind> Scene for Conditions<K> {
         if dead != Dead::Nobody {
             self.dead = Some(self.waiter("dead one"));
         }
-        if part == Part::Call {
+        if self.is_last() {
             self.put_to_sleep();
         }
         let (lock, condition) = (self.lock.clone(), self.condition.clone());
@@ -188,7 +194,9 @@ impl<K: Kind> Scene for Conditions<K> {
     }
 
     fn follow(&mut self) {
-        self.put_to_sleep();
+        if !self.is_last() {
+            self.put_to_sleep();
+        }
         if self.stand.2 == Dead::Receiver {
             // The others are to leave it to the victim.
             self.waiters.iter().for_each(Survivor::stop);

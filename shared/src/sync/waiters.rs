@@ -17,11 +17,11 @@
 //! enter     FREE             => me               CAS
 //! reclaim   dead (+ ASLEEP)  => me               CAS, once the owner's end is proved
 //! announce  me               => me + ASLEEP      CAS, before the first sleep
-//! give      owner (+ ASLEEP) => owner + NOTIFIED CAS, by a notifier, who wakes the owner if it is ASLEEP
+//! give      owner (+ ASLEEP) => the same + NOTIFIED  CAS, by a notifier, who wakes the owner if it is ASLEEP
 //! withdraw  me (+ ASLEEP)    => FREE             CAS, by one who does not want to wait any longer
-//! settle    me + NOTIFIED    => FREE             store, by one who has its lock again
-//! take back dead + NOTIFIED  => FREE             CAS, by the notifier who gave it in vain
-//! carry     dead + NOTIFIED  => me + NOTIFIED    CAS, by one who gives it to another and settles then
+//! settle    me + NOTIFIED (+ ASLEEP)   => FREE          store, by one who has its lock again
+//! take back dead + NOTIFIED (+ ASLEEP) => FREE          CAS, by the notifier who gave it in vain
+//! carry     dead + NOTIFIED (+ ASLEEP) => me + NOTIFIED CAS, by one who gives it to another and settles then
 //! ```
 //!
 //! # The line
@@ -52,7 +52,14 @@
 //!
 //! *Whoever dies.* A waiter leaves a slot with a dead owner: it is reclaimed, or given to and taken back, as the
 //! wake-up reaches nobody. A notifier that dies has given, or not. One that has given and not woken is made
-//! good by the end of the sleeper's slice ([`Slice`]).
+//! good by the end of the sleeper's slice ([`Slice`]), or by the next notifier, who finds a sleeper of whom nobody
+//! says that it was woken ([`Slot::woken`]).
+//!
+//! *Who comes first sleeps without a slice.* A ticket is that of a slot's owner or of a dead one before: it is written
+//! once it is drawn, and gone before the slot is free or another's. If the mark was 0 when a ticket was drawn, no slot
+//! had one. So it is the lowest as long as its owner waits, whoever notifies anybody has notified that one first, and it is
+//! nobody's heir. What it can miss is the wake-up by a notifier that is killed on the way to it, as if that had been
+//! killed a moment before. (With a slice's timer such a sleep takes a tenth to a quarter longer.)
 //!
 //! *Memory order.* What the waiters wait for is ordered by their lock. Here, who sees a ticket drawn sees the
 //! slot taken, and who sees NOTIFIED sees `given`: `Release` and `Acquire`.
@@ -65,6 +72,7 @@ use crate::sys::atomic::{
 };
 use crate::sys::clock::{self, Deadline};
 use crate::sys::futex;
+use crate::sys::signal;
 use crate::sys::task::Owner;
 
 const FREE: u64 = 0;
@@ -97,11 +105,14 @@ pub(super) struct Waiters<const SLOTS: usize> {
 #[repr(C, align(64))]
 pub(super) struct Slot {
     pub(super) word: AtomicU64,
-    /// Its turn: who has the lowest is notified first.
+    /// Its turn, from 1 on: who has the lowest is notified first. 0: it has none yet, or none any more.
     pub(super) ticket: AtomicU64,
     /// How many tickets had been drawn when it was notified. It only grows: of several who notify at once, each
     /// has it high enough.
     pub(super) given: AtomicU64,
+    /// The ticket of the last who was woken here, if nobody was too late to say so; else it costs an idle wake. It is
+    /// asked for when one is NOTIFIED and still ASLEEP.
+    pub(super) woken: AtomicU64,
     /// Of the first slot only: the line.
     pub(super) line: AtomicU64,
     /// Of the first slot only: when somebody looked for those who died notified.
@@ -113,6 +124,8 @@ pub(super) struct Slot {
 pub(super) struct Place {
     slot: usize,
     me: Owner,
+    /// Nobody waited when it came.
+    is_first: bool,
 }
 
 impl<const SLOTS: usize> Waiters<SLOTS> {
@@ -137,9 +150,9 @@ impl<const SLOTS: usize> Waiters<SLOTS> {
             .or_else(|| in_turn.filter(|&slot| self.take_dead(slot, me)))
             .or_else(|| (mark..SLOTS).find(|&slot| self.take_free(slot, me)))
             .or_else(|| (0..SLOTS).find(|&slot| self.take_dead(slot, me)))?;
-        let ticket = self.draw(slot);
-        self.slots[slot].ticket.store(ticket, Relaxed);
-        Some(Place { slot, me })
+        let line = self.draw(slot);
+        self.slots[slot].ticket.store(line / TICKET + 1, Release);
+        Some(Place { slot, me, is_first: line & MARK == 0 })
     }
 
     /// `enter`
@@ -151,13 +164,13 @@ impl<const SLOTS: usize> Waiters<SLOTS> {
     /// `reclaim`
     #[cold]
     fn take_dead(&self, slot: usize, me: Owner) -> bool {
-        let word = &self.slots[slot].word;
-        let seen = word.load(Relaxed);
+        let slot = &self.slots[slot];
+        let seen = slot.word.load(Relaxed);
         let dead = seen & NOTIFIED == 0 && Owner::in_word(seen).is_some_and(|owner| has_died(owner, me));
-        dead && word.compare_exchange(seen, me.to_word(), Acquire, Relaxed).is_ok()
+        dead && slot.change_of_dead(seen, me.to_word())
     }
 
-    /// Draws a ticket, and raises the mark above the slot.
+    /// Draws a ticket, and raises the mark above the slot. Returns the line as it was before.
     #[inline]
     fn draw(&self, slot: usize) -> u64 {
         let mut line = self.line().load(Relaxed);
@@ -165,7 +178,7 @@ impl<const SLOTS: usize> Waiters<SLOTS> {
             let mark = (line & MARK).max(slot as u64 + 1);
             let next = (line & !MARK).wrapping_add(TICKET) | mark;
             match self.line().compare_exchange(line, next, AcqRel, Relaxed) {
-                Ok(_) => return line / TICKET,
+                Ok(_) => return line,
                 Err(now) => line = now,
             }
         }
@@ -187,7 +200,8 @@ impl<const SLOTS: usize> Waiters<SLOTS> {
         let mut slice = Slice::first();
         let mut look_round = deadline.at_most(slice.next());
         loop {
-            futex::wait(word, asleep, look_round);
+            let needs_no_slice = place.is_first && !signal::is_any_caught();
+            futex::wait(word, asleep, if needs_no_slice { deadline } else { look_round });
             if notified() {
                 return true;
             }
@@ -203,7 +217,8 @@ impl<const SLOTS: usize> Waiters<SLOTS> {
 
     /// Gives the place up. `false`: it has been notified.
     fn withdraw(&self, place: Place) -> bool {
-        let (word, me) = (&self.slots[place.slot].word, place.me.to_word());
+        let (Slot { word, ticket, .. }, me) = (&self.slots[place.slot], place.me.to_word());
+        ticket.store(0, Relaxed);
         // withdraw
         let gone = [me | ASLEEP, me]
             .into_iter()
@@ -217,8 +232,10 @@ impl<const SLOTS: usize> Waiters<SLOTS> {
     /// One who has been notified has its lock again.
     #[inline]
     pub(super) fn settle(&self, place: Place) {
+        let Slot { word, ticket, .. } = &self.slots[place.slot];
+        ticket.store(0, Relaxed);
         // settle
-        self.slots[place.slot].word.store(FREE, Release);
+        word.store(FREE, Release);
         self.lower();
     }
 
@@ -260,7 +277,7 @@ impl<const SLOTS: usize> Waiters<SLOTS> {
     pub(super) fn notify_all(&self) {
         let drawn = self.line().load(Acquire) / TICKET;
         for slot in self.in_use() {
-            while let Some(seen) = slot.waiting(drawn) {
+            while let Some((seen, _)) = slot.to_be_notified(drawn) {
                 if slot.give(seen, drawn) != Given::NotAsSeen {
                     break;
                 }
@@ -268,12 +285,12 @@ impl<const SLOTS: usize> Waiters<SLOTS> {
         }
     }
 
-    /// Notifies the one who has waited longest, of those whose ticket is below `drawn`. `false`: there is none.
+    /// Notifies the one who has waited longest, of those who were among the first `drawn`. `false`: there is none.
     #[inline]
     fn notify_one(&self, drawn: u64) -> bool {
         loop {
-            let waiting = self.in_use().filter_map(|slot| Some((slot, slot.waiting(drawn)?)));
-            let Some((slot, seen)) = waiting.min_by_key(|(slot, _)| slot.ticket.load(Relaxed)) else {
+            let waiting = self.in_use().filter_map(|slot| Some((slot, slot.to_be_notified(drawn)?)));
+            let Some((slot, (seen, _))) = waiting.min_by_key(|(_, (_, ticket))| *ticket) else {
                 return false;
             };
             if slot.give(seen, drawn) == Given::ToTheLiving {
@@ -290,7 +307,7 @@ impl<const SLOTS: usize> Waiters<SLOTS> {
 
     /// How many wait now and are not notified, the dead included.
     pub(super) fn waiting(&self) -> usize {
-        self.in_use().filter(|slot| slot.waiting(u64::MAX).is_some()).count()
+        self.in_use().filter(|slot| slot.waiting(u64::MAX, slot.word.load(Acquire)).is_some()).count()
     }
 
     /// Somebody looks for those who died notified, and passes on what they were given.
@@ -312,6 +329,7 @@ impl<const SLOTS: usize> Waiters<SLOTS> {
                 // The mistake that killer and model must find: the notification is lost with its receiver.
                 #[cfg(not(feature = "sabotage-condition"))]
                 self.notify_one(slot.given.load(Relaxed));
+                slot.ticket.store(0, Relaxed);
                 // settle
                 slot.word.store(FREE, Release);
             }
@@ -331,25 +349,56 @@ enum Given {
 }
 
 impl Slot {
-    /// The word of one who waits here and whose ticket is below `drawn`.
+    /// The ticket of one who waits here, by this word, and was among the first `drawn`.
     #[inline]
-    fn waiting(&self, drawn: u64) -> Option<u64> {
+    fn waiting(&self, drawn: u64, seen: u64) -> Option<u64> {
+        let ticket = self.ticket.load(Relaxed);
+        (seen != FREE && seen & NOTIFIED == 0 && (1..=drawn).contains(&ticket)).then_some(ticket)
+    }
+
+    /// The word and the ticket of such a one. Whom another notified and, perhaps, did not wake, is woken.
+    #[inline]
+    fn to_be_notified(&self, drawn: u64) -> Option<(u64, u64)> {
         let seen = self.word.load(Acquire);
-        (seen != FREE && seen & NOTIFIED == 0 && self.ticket.load(Relaxed) < drawn).then_some(seen)
+        if seen & (NOTIFIED | ASLEEP) == NOTIFIED | ASLEEP {
+            let ticket = self.ticket.load(Relaxed);
+            if self.woken.load(Relaxed) != ticket {
+                self.wake(ticket);
+            }
+        }
+        Some((seen, self.waiting(drawn, seen)?))
     }
 
     #[inline]
     fn give(&self, seen: u64, drawn: u64) -> Given {
-        let notified = seen & !ASLEEP | NOTIFIED;
+        // Before the word changes: then its owner may go, come again and draw another.
+        let ticket = self.ticket.load(Relaxed);
         self.given.fetch_max(drawn, Relaxed);
         // give
-        if self.word.compare_exchange(seen, notified, Release, Relaxed).is_err() {
+        if self.word.compare_exchange(seen, seen | NOTIFIED, Release, Relaxed).is_err() {
             return Given::NotAsSeen;
         }
-        if seen & ASLEEP != 0 && futex::wake(&self.word, 1) == 0 {
-            return self.take_back_from_the_dead(notified);
+        if seen & ASLEEP != 0 && self.wake(ticket) == 0 {
+            return self.take_back_from_the_dead(seen | NOTIFIED);
         }
         Given::ToTheLiving
+    }
+
+    /// Wakes the one with this ticket, who has been notified. Returns how many it were.
+    #[inline]
+    fn wake(&self, ticket: u64) -> u32 {
+        let woken = futex::wake(&self.word, 1);
+        self.woken.store(ticket, Relaxed);
+        woken
+    }
+
+    /// Takes the slot from a dead owner, whose ticket goes before. `false`: it is not as seen any more.
+    fn change_of_dead(&self, seen: u64, to: u64) -> bool {
+        let ticket = self.ticket.load(Acquire);
+        // If it is as seen now, it was when its ticket was read; and no two tickets are alike.
+        self.word.load(Relaxed) == seen
+            && self.ticket.compare_exchange(ticket, 0, Relaxed, Relaxed).is_ok()
+            && self.word.compare_exchange(seen, to, AcqRel, Relaxed).is_ok()
     }
 
     /// Nobody was woken: its owner is awake, and will see it, or dead.
@@ -357,7 +406,7 @@ impl Slot {
     fn take_back_from_the_dead(&self, notified: u64) -> Given {
         let dead = Owner::in_word(notified).is_some_and(Owner::has_ended);
         // take back
-        if dead && self.word.compare_exchange(notified, FREE, Release, Relaxed).is_ok() {
+        if dead && self.change_of_dead(notified, FREE) {
             return Given::ToTheDead;
         }
         Given::ToTheLiving

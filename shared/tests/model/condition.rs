@@ -168,6 +168,12 @@ fn turns_back(scene: &Scene, me: Owner) {
     }
 }
 
+/// The second time its slot has been in use before.
+fn turns_back_twice(scene: &Scene, me: Owner) {
+    turns_back(scene, me);
+    turns_back(scene, me);
+}
+
 fn puts_one(scene: &Scene, me: Owner) {
     scene.lock(me);
     scene.change_things(1);
@@ -204,8 +210,8 @@ fn puts_two_and_notifies_all(scene: &Scene, me: Owner) {
 
 fn nobody() -> Waiters<3> {
     let slots = array::from_fn(|_| {
-        let [word, ticket, given, line, looked] = array::from_fn(|_| AtomicU64::new(0));
-        Slot { word, ticket, given, line, looked }
+        let [word, ticket, given, woken, line, looked] = array::from_fn(|_| AtomicU64::new(0));
+        Slot { word, ticket, given, woken, line, looked }
     });
     Waiters { slots }
 }
@@ -288,6 +294,13 @@ fn signals_strand_nobody() {
 #[test]
 fn after_any_death_of_a_waiter_another_is_notified() {
     let cast: &[Role] = &[takes_one_and_puts_one, takes_one_and_puts_one, puts_one];
+    Model { cast, preemptions: 1, ..MODEL }.check_deaths();
+}
+
+#[test]
+fn who_dies_before_it_has_a_ticket_takes_no_notification_along() {
+    Model { cast: &[turns_back_twice, takes_one, puts_one], preemptions: 1, ..MODEL }.check_deaths();
+    let cast: &[Role] = &[turns_back_twice, takes_one, puts_two_one_by_one];
     Model { cast, preemptions: 1, ..MODEL }.check_deaths();
 }
 
