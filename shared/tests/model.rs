@@ -19,6 +19,7 @@ mod sync {
     mod raw;
     mod slice;
     mod slots;
+    mod waiter;
     mod waiters;
 
     /// One look: to look more often shows the model nothing new.

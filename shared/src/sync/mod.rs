@@ -19,6 +19,7 @@ mod semaphore;
 mod slice;
 mod slots;
 mod spin;
+mod waiter;
 mod waiters;
 
 pub(crate) use awaited::{Awaited, Look};

@@ -8,7 +8,8 @@
 
 use super::raw::{RawLock, Taken};
 use super::spin::Spin;
-use super::waiters::{Slot, Waiters};
+use super::waiter::Slot;
+use super::waiters::Waiters;
 use crate::stage;
 use crate::sys::Behaviour;
 use crate::sys::atomic::AtomicU64;
