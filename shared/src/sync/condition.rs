@@ -245,6 +245,7 @@ impl Turn<'_> {
 }
 
 impl Drop for Turn<'_> {
+    #[inline]
     fn drop(&mut self) {
         if let Some(place) = self.place.take() {
             self.waiters.abandon(place);

@@ -58,6 +58,7 @@ pub(crate) fn wait(word: &AtomicU64, seen: u64, deadline: Deadline) -> Wait {
 }
 
 /// `futex(FUTEX_WAKE)`: wakes at most `count` of those who sleep on the word. Returns how many it were.
+#[inline]
 pub(crate) fn wake(word: &AtomicU64, count: i32) -> u32 {
     // SAFETY: the kernel takes the address as a key and reads nothing. It fails only for an address
     // that is not mapped, and this one is borrowed.
