@@ -37,7 +37,8 @@ const FIRST: usize = 4096;
 /// * **At a fork** nothing happens: who waits is not the one that forks.
 /// * **At a death** of a waiter nothing happens. If it was notified and had not yet got its lock back,
 ///   another of those that waited at that time is notified in its stead, within a second. A process that died
-///   with the lock leaves it poisoned, and the next waiter's wait returns that.
+///   with the lock leaves it poisoned, and the next waiter's wait returns that. One that dies in a
+///   [`notify_one`](Self::notify_one) has notified or not; whom it has not woken, the next one wakes.
 ///
 /// Beneath is the `futex(2)` of Linux, with a word for each waiter.
 ///

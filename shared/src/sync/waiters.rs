@@ -14,14 +14,14 @@
 //! # The transitions
 //!
 //! ```text
-//! enter     FREE             => me               CAS
-//! reclaim   dead (+ ASLEEP)  => me               CAS, once the owner's end is proved
-//! announce  me               => me + ASLEEP      CAS, before the first sleep
-//! give      owner (+ ASLEEP) => the same + NOTIFIED  CAS, by a notifier, who wakes the owner if it is ASLEEP
-//! withdraw  me (+ ASLEEP)    => FREE             CAS, by one who does not want to wait any longer
-//! settle    me + NOTIFIED (+ ASLEEP)   => FREE          store, by one who has its lock again
-//! take back dead + NOTIFIED (+ ASLEEP) => FREE          CAS, by the notifier who gave it in vain
-//! carry     dead + NOTIFIED (+ ASLEEP) => me + NOTIFIED CAS, by one who gives it to another and settles then
+//! enter     FREE                       => me               CAS
+//! reclaim   dead (+ ASLEEP)            => me               CAS, once the owner's end is proved
+//! announce  me                         => me + ASLEEP      CAS, before the first sleep
+//! give      owner (+ ASLEEP)           => same + NOTIFIED  CAS, by a notifier, who wakes the owner if it is ASLEEP
+//! withdraw  me (+ ASLEEP)              => FREE             CAS, by one who does not want to wait any longer
+//! settle    me + NOTIFIED (+ ASLEEP)   => FREE             store, by one who has its lock again
+//! take back dead + NOTIFIED (+ ASLEEP) => FREE             CAS, by the notifier who gave it in vain
+//! carry     dead + NOTIFIED (+ ASLEEP) => me + NOTIFIED    CAS, by one who gives it to another and settles then
 //! ```
 //!
 //! # The line

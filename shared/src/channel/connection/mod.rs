@@ -281,7 +281,7 @@ impl<S, R: Message> Connection<S, R> {
     }
 }
 
-/// A buffer that is being filled: what is long goes into it by the copy that is never slow.
+/// A buffer that is being filled, by the copy that is never slow.
 struct Filling<'a>(&'a mut Vec<u8>);
 
 impl Write for Filling<'_> {
@@ -291,12 +291,7 @@ impl Write for Filling<'_> {
 
     #[inline(always)]
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        const LONG: usize = 1 << 10;
-        if bytes.len() < LONG {
-            self.0.extend_from_slice(bytes)
-        } else {
-            append_all(bytes, self.0)
-        }
+        append_all(bytes, self.0);
         Ok(())
     }
 
