@@ -2,6 +2,10 @@
 //!
 //! Two processes hand something to and fro, by two of the same kind: a hand-over is one way. Anything that one can
 //! give and the other can wait for is a [`Baton`].
+//!
+//! Asleep the limit is measured by the same two processes, nap by nap, and what counts is a mean: who is woken runs
+//! either at once, after some 4 µs, or when who woke it goes to sleep, after some 12. The scheduler chooses, about
+//! as often the one as the other, so a median would be now the one, now the other.
 
 use crate::course::pin_to_one_cpu;
 use crate::peers::{FutexWord, SpinCondition, SpinWord};
@@ -15,6 +19,11 @@ use shared::sync::{Condition, Event, Lock};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
+
+/// For so long a sleeper has slept.
+const NAP: Duration = Duration::from_millis(1);
+/// The limit of all who sleep.
+const FUTEX: &str = "raw futex";
 
 /// Given by one, taken by another.
 pub(crate) trait Baton: Sync {
@@ -67,8 +76,6 @@ impl Baton for (Lock<u32>, Condition) {
 enum Case {
     /// Each on a CPU of its own, awake.
     Hot,
-    /// Whoever is woken has slept for a millisecond.
-    Sleeping,
     /// Both on one CPU.
     OneCore,
     /// Two pairs at once: on two CPUs more than can run.
@@ -110,32 +117,34 @@ fn of<B: Baton, Least: Baton>(
     titles: [&'static str; 4],
     in_python: [&str; 3],
 ) -> Vec<Row> {
-    const CASES: [Case; 4] = [Case::Hot, Case::Sleeping, Case::OneCore, Case::TwoPairs];
+    const CASES: [Case; 3] = [Case::Hot, Case::OneCore, Case::TwoPairs];
     let mut contestants = vec![one::<Least>(least, Case::Hot, effort)];
     for case in CASES {
-        contestants.extend([one::<B>(name, case, effort), one::<FutexWord>("raw futex", case, effort)]);
+        contestants.extend([one::<B>(name, case, effort), one::<FutexWord>(FUTEX, case, effort)]);
     }
     let peers = contestants.len();
     contestants.extend(python_hands_over(in_python, ""));
     contestants
         .extend(python_hands_over(in_python, "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})"));
     let series = rounds(effort, contestants);
-    let row = |n: usize, limit: usize, peer: Option<&Series>, most| Row {
+    let [asleep, asleep_at_least] = asleep::<B>(name, effort);
+    let row = |case, ours: &Series, limit: &Series, peer: Option<&Series>, most| Row {
         id: "P5",
-        case: titles[n],
+        case,
         unit: MICROSECONDS,
-        ours: series[1 + 2 * n].clone(),
-        limit: Some(series[limit].clone()),
+        ours: ours.clone(),
+        limit: Some(limit.clone()),
         peers: peer.into_iter().cloned().collect(),
-        against: Some(series[limit].clone()),
+        against: Some(limit.clone()),
         target: Target::AtMost(most),
     };
     let (anywhere, on_one_core) = (series.get(peers), series.get(peers + 1));
+    let [hot, sleeping, one_core, two_pairs] = titles;
     vec![
-        row(0, 0, anywhere, 1.5),
-        row(1, 4, anywhere, 1.1),
-        row(2, 6, on_one_core, 1.15),
-        row(3, 8, None, 1.0),
+        row(hot, &series[1], &series[0], anywhere, 1.5),
+        row(sleeping, &asleep, &asleep_at_least, anywhere, 1.1),
+        row(one_core, &series[3], &series[4], on_one_core, 1.15),
+        row(two_pairs, &series[5], &series[6], None, 1.0),
     ]
 }
 
@@ -144,7 +153,6 @@ fn one<B: Baton>(name: &'static str, case: Case, effort: Effort) -> Contestant<'
     let time = effort.contest / 10;
     let measure = move || match case {
         Case::Hot => median(run::<B>(1, false, time)),
-        Case::Sleeping => asleep::<B>(time * 5),
         Case::OneCore => median(run::<B>(1, true, time)),
         Case::TwoPairs => mean(run::<B>(2, false, time * 5)),
     };
@@ -153,6 +161,13 @@ fn one<B: Baton>(name: &'static str, case: Case, effort: Effort) -> Contestant<'
 
 fn mean(values: Vec<f64>) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
+}
+
+/// Without the slowest tenth, in which somebody else had the CPU.
+fn mean_of_most(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.truncate((values.len() * 9).div_ceil(10));
+    mean(values)
 }
 
 /// Seconds for one hand-over, of each pair.
@@ -204,29 +219,43 @@ fn run<B: Baton>(pairs: usize, on_one_core: bool, time: Duration) -> Vec<f64> {
     })
 }
 
-/// Seconds from before the giving to after the taking, by one who has slept.
-fn asleep<B: Baton>(time: Duration) -> f64 {
-    const NAP: Duration = Duration::from_millis(1);
-    let (baton, taken_at) = (B::new(), Shared::new(AtomicU64::new(0)));
-    let turns = (time.as_secs_f64() / NAP.as_secs_f64()).ceil() as u32;
+/// Ours, and a bare futex: seconds from before the giving to after the taking, by one who has slept.
+fn asleep<B: Baton>(name: &'static str, effort: Effort) -> [Series; 2] {
+    let mut series = [name, FUTEX].map(|name| Series { name, values: Vec::new() });
+    // Some hundred naps for each.
+    let turns = (effort.contest.as_secs_f64() / NAP.as_secs_f64() * 3.0) as usize;
+    for _ in 0..effort.rounds {
+        for (series, took) in series.iter_mut().zip(asleep_in_turn(&B::new(), &FutexWord::new(), turns)) {
+            series.values.push(mean_of_most(took));
+        }
+    }
+    series
+}
+
+/// Each as often; first the one, then the other, and the other way round every other time.
+fn asleep_in_turn(one: &dyn Baton, other: &dyn Baton, turns: usize) -> [Vec<f64>; 2] {
+    let batons = [one, other];
+    let order = || (0..turns).flat_map(|turn| if turn % 2 == 0 { [0, 1] } else { [1, 0] });
+    let taken_at = Shared::new(AtomicU64::new(0));
     process::scope(|s| {
         s.spawn_daemon(|| {
-            for _ in 0..turns {
-                baton.take();
+            for i in order() {
+                batons[i].take();
                 taken_at.store(now(), Relaxed);
             }
         });
         let giver = s.spawn_daemon(|| {
-            let one_way = |_| {
+            let mut took = [Vec::new(), Vec::new()];
+            for i in order() {
                 thread::sleep(NAP);
                 let given_at = now();
-                baton.give();
+                batons[i].give();
                 while taken_at.load(Relaxed) < given_at {
                     thread::sleep(NAP / 10);
                 }
-                (taken_at.load(Relaxed) - given_at) as f64 / 1e9
-            };
-            median((0..turns).map(one_way))
+                took[i].push((taken_at.load(Relaxed) - given_at) as f64 / 1e9);
+            }
+            took
         });
         giver.join().expect("gives until all is taken")
     })
