@@ -14,12 +14,12 @@ mod processes;
 #[path = "storm/sync.rs"]
 mod sync;
 
-use harness::tools::eventually;
+use harness::tools::{eventually, sleep_for_ever};
 use nix::libc;
 use shared::manager::{self, Manager};
 use shared::memory::Shared;
 use shared::process::signal::{self, Signal};
-use shared::process::{self, JoinHandle};
+use shared::process::{self, Builder, JoinHandle};
 use shared::sync::{Lock, ReentrantLock};
 use std::ptr;
 use std::sync::Arc;
@@ -54,23 +54,19 @@ impl World {
         let (lock, reentrant) = (Lock::new(()), ReentrantLock::new(()));
         let manager = Manager::start().unwrap();
         let managed = manager.lock().unwrap();
-        let (ready, done) = (Shared::new(AtomicBool::new(false)), Shared::new(AtomicBool::new(false)));
+        let ready = Shared::new(AtomicBool::new(false));
         let holder = {
             let (lock, reentrant, managed) = (lock.clone(), reentrant.clone(), managed.clone());
-            let (ready, done) = (ready.clone(), done.clone());
-            process::spawn(move || {
+            let ready = ready.clone();
+            let holder = Builder::new().daemon(true).spawn(move || {
                 let _all = (lock.lock().unwrap(), reentrant.lock().unwrap(), managed.lock().unwrap());
                 ready.store(true, SeqCst);
-                while !done.load(SeqCst) {
-                    thread::sleep(Duration::from_millis(1));
-                }
-            })
+                sleep_for_ever();
+            });
+            holder.unwrap()
         };
         eventually("it is all taken", || ready.load(SeqCst));
-        let world = World { holder, lock, reentrant, manager, managed };
-        f(&world);
-        done.store(true, SeqCst);
-        assert_eq!(world.holder.join(), Ok(()));
+        f(&World { holder, lock, reentrant, manager, managed });
     }
 }
 
