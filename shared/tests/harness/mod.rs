@@ -12,7 +12,7 @@
 //!
 //! A test may need a whole program, to see how that ends: [`program`] starts one of those named at the
 //! head of [`main!`]. What it understands of libtest's arguments is what cargo and nextest pass.
-#![allow(dead_code)] // No test uses all of it.
+#![allow(dead_code, unused_imports, unused_macros)] // No test uses all of it.
 
 pub(crate) mod tools;
 
@@ -37,6 +37,7 @@ const DYING: Duration = Duration::from_millis(200);
 /// The exit code of a trial that cannot run here.
 const IGNORED: i32 = 77;
 
+#[derive(Clone, Copy)]
 pub(crate) struct Trial {
     pub(crate) name: &'static str,
     pub(crate) run: fn(),

@@ -19,6 +19,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
+laws! {
+    two_meet_and_go_on,
+    three_meet_and_see_what_each_did_before,
+    a_slow_one_is_told_of_its_own_generation,
+    an_abort_releases_all,
+    an_action_that_fails_releases_all,
+    a_reset_releases_who_waits,
+    after_any_death_the_other_is_released,
+    after_any_death_both_others_are_released,
+    after_any_death_of_one_that_aborts_or_resets_others_can,
+    a_kernel_that_loses_wake_ups_is_noticed,
+    a_proof_that_is_false_is_noticed,
+}
+
 /// Two slices and more.
 const SOON: Duration = Duration::from_millis(20);
 
@@ -207,35 +221,29 @@ impl Model {
 
 // Nobody dies, so no slice ends: who is not released is stranded.
 
-#[test]
 fn two_meet_and_go_on() {
     Model { cast: &[passes, passes], preemptions: 4, ..MODEL }.check();
     Model { cast: &[passes_twice, passes_twice], preemptions: 3, ..MODEL }.check();
 }
 
-#[test]
 fn three_meet_and_see_what_each_did_before() {
     let seen = Model { cast: &[passes, passes, passes], parties: 3, ..MODEL }.check();
     assert_eq!(seen.passed.load(Relaxed) % 3, 0);
 }
 
-#[test]
 fn a_slow_one_is_told_of_its_own_generation() {
     Model { cast: &[passes, passes, passes, passes], preemptions: 1, ..MODEL }.check();
 }
 
-#[test]
 fn an_abort_releases_all() {
     Model { cast: &[waits, aborts], preemptions: 4, ..MODEL }.check();
     Model { cast: &[waits, waits, aborts], parties: 3, ..MODEL }.check();
 }
 
-#[test]
 fn an_action_that_fails_releases_all() {
     Model { cast: &[fails_to_act, fails_to_act, fails_to_act], parties: 3, ..MODEL }.check();
 }
 
-#[test]
 fn a_reset_releases_who_waits() {
     let seen = Model { cast: &[waits, resets_and_aborts], preemptions: 4, ..MODEL }.check();
     assert_ne!(seen.reset.load(Relaxed), 0);
@@ -243,19 +251,16 @@ fn a_reset_releases_who_waits() {
 
 // The first dies before a step, of all that it takes in turn.
 
-#[test]
 fn after_any_death_the_other_is_released() {
     let model = Model { cast: &[waits, waits_a_moment], preemptions: 2, ..MODEL };
     assert_ne!(model.check_deaths(), 0);
 }
 
-#[test]
 fn after_any_death_both_others_are_released() {
     let cast: &[Role] = &[waits, waits_a_moment, waits_a_moment];
     assert_ne!(Model { cast, parties: 3, preemptions: 1, ..MODEL }.check_deaths(), 0);
 }
 
-#[test]
 fn after_any_death_of_one_that_aborts_or_resets_others_can() {
     Model { cast: &[aborts, waits, aborts], preemptions: 1, ..MODEL }.check_deaths();
     Model { cast: &[aborts, is_told_in_time], ..MODEL }.check_deaths();
@@ -264,14 +269,14 @@ fn after_any_death_of_one_that_aborts_or_resets_others_can() {
 
 // The models can fail.
 
-#[test]
-#[should_panic(expected = "deadlock")]
 fn a_kernel_that_loses_wake_ups_is_noticed() {
-    Model { cast: &[passes, passes], kernel: Behaviour::DeafSleepers, ..MODEL }.check();
+    crate::stage::fails_with("deadlock", || {
+        Model { cast: &[passes, passes], kernel: Behaviour::DeafSleepers, ..MODEL }.check();
+    });
 }
 
-#[test]
-#[should_panic(expected = "the living are dead")]
 fn a_proof_that_is_false_is_noticed() {
-    Model { cast: &[waits, waits], kernel: Behaviour::FalseProof, ..MODEL }.check();
+    crate::stage::fails_with("the living are dead", || {
+        Model { cast: &[waits, waits], kernel: Behaviour::FalseProof, ..MODEL }.check();
+    });
 }

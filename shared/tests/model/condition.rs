@@ -24,6 +24,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
+laws! {
+    who_waits_is_notified,
+    two_are_notified_one_by_one_at_once_or_all,
+    two_notify_at_once,
+    who_gives_up_takes_no_notification_along,
+    who_turns_back_takes_no_notification_along,
+    signals_strand_nobody,
+    after_any_death_of_a_waiter_another_is_notified,
+    who_dies_before_it_has_a_ticket_takes_no_notification_along,
+    after_any_death_of_a_notifier_others_notify,
+    after_the_death_of_one_with_a_deadline_another_is_notified,
+    a_kernel_that_loses_wake_ups_is_noticed,
+    a_proof_that_never_comes_is_noticed,
+}
+
 const MOMENT: Duration = Duration::from_millis(1);
 /// More than a slice.
 const LONG: Duration = Duration::from_millis(6);
@@ -252,13 +267,11 @@ impl Model {
 
 // Nobody dies, so no slice ends: who is not notified is stranded.
 
-#[test]
 fn who_waits_is_notified() {
     Model { cast: &[takes_one, puts_one], preemptions: 4, ..MODEL }.check();
     Model { cast: &[takes_one, puts_one_and_notifies_with_the_lock], preemptions: 4, ..MODEL }.check();
 }
 
-#[test]
 fn two_are_notified_one_by_one_at_once_or_all() {
     for puts in [puts_two_one_by_one as Role, puts_two, puts_two_and_notifies_all] {
         let cast: &'static [Role] = Box::leak(Box::new([takes_one, takes_one, puts]));
@@ -266,12 +279,10 @@ fn two_are_notified_one_by_one_at_once_or_all() {
     }
 }
 
-#[test]
 fn two_notify_at_once() {
     Model { cast: &[takes_one, takes_one, puts_one, puts_one], preemptions: 1, ..MODEL }.check();
 }
 
-#[test]
 fn who_gives_up_takes_no_notification_along() {
     let meanwhile = || clock::pass(MOMENT);
     let cast: &[Role] = &[waits_a_moment_and_puts_one, takes_one, puts_one];
@@ -279,38 +290,32 @@ fn who_gives_up_takes_no_notification_along() {
     assert_ne!(seen.gave_up.load(Relaxed), 0);
 }
 
-#[test]
 fn who_turns_back_takes_no_notification_along() {
     Model { cast: &[turns_back, takes_one, puts_one], ..MODEL }.check();
     Model { cast: &[takes_one, turns_back, puts_one], ..MODEL }.check();
 }
 
-#[test]
 fn signals_strand_nobody() {
     Model { cast: &[takes_one, puts_one], meanwhile: futex::interrupt, preemptions: 3, ..MODEL }.check();
 }
 
 // One dies before a step, of all that it takes in turn.
 
-#[test]
 fn after_any_death_of_a_waiter_another_is_notified() {
     let cast: &[Role] = &[takes_one_and_puts_one, takes_one_and_puts_one, puts_one];
     Model { cast, preemptions: 1, ..MODEL }.check_deaths();
 }
 
-#[test]
 fn who_dies_before_it_has_a_ticket_takes_no_notification_along() {
     Model { cast: &[turns_back_twice, takes_one, puts_one], preemptions: 1, ..MODEL }.check_deaths();
     let cast: &[Role] = &[turns_back_twice, takes_one, puts_two_one_by_one];
     Model { cast, preemptions: 1, ..MODEL }.check_deaths();
 }
 
-#[test]
 fn after_any_death_of_a_notifier_others_notify() {
     Model { cast: &[puts_one, takes_one, puts_one], preemptions: 1, ..MODEL }.check_deaths();
 }
 
-#[test]
 fn after_the_death_of_one_with_a_deadline_another_is_notified() {
     let meanwhile = || clock::pass(MOMENT);
     let cast: &[Role] = &[waits_a_moment_and_puts_one, takes_one, puts_one];
@@ -319,15 +324,15 @@ fn after_the_death_of_one_with_a_deadline_another_is_notified() {
 
 // The models can fail.
 
-#[test]
-#[should_panic(expected = "deadlock")]
 fn a_kernel_that_loses_wake_ups_is_noticed() {
-    Model { cast: &[takes_one, puts_one], kernel: Behaviour::DeafSleepers, ..MODEL }.check();
+    crate::stage::fails_with("deadlock", || {
+        Model { cast: &[takes_one, puts_one], kernel: Behaviour::DeafSleepers, ..MODEL }.check();
+    });
 }
 
-#[test]
-#[should_panic(expected = "Model exceeded maximum number of branches")]
 fn a_proof_that_never_comes_is_noticed() {
-    let cast: &[Role] = &[takes_one_and_puts_one, takes_one_and_puts_one, puts_one];
-    Model { cast, kernel: Behaviour::NoProof, preemptions: 1, ..MODEL }.check_deaths();
+    crate::stage::fails_with("Model exceeded maximum number of branches", || {
+        let cast: &[Role] = &[takes_one_and_puts_one, takes_one_and_puts_one, puts_one];
+        Model { cast, kernel: Behaviour::NoProof, preemptions: 1, ..MODEL }.check_deaths();
+    });
 }

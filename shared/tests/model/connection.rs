@@ -19,6 +19,22 @@ use std::rc::Rc;
 use std::sync::atomic;
 use std::time::Duration;
 
+laws! {
+    who_sleeps_is_woken_by_who_sends,
+    all_who_sleep_at_an_end_are_woken,
+    the_mark_of_one_who_sleeps_again_stays,
+    who_waits_for_much_room_is_woken_when_there_is_much,
+    after_any_death_of_a_sender_all_it_sent_arrives_and_then_the_end,
+    after_any_death_of_a_sender_another_reaches_the_receiver,
+    after_any_death_of_a_receiver_the_other_is_woken,
+    after_any_death_of_who_frees_another_wakes_who_waits_for_room,
+    lost_rings_are_noticed,
+    a_missing_fence_between_change_and_look_is_noticed,
+    a_sleep_without_a_second_look_is_noticed,
+    an_announcement_after_the_look_is_noticed,
+    an_end_told_without_a_last_look_is_noticed,
+}
+
 /// What one thread of a model does.
 type Role = fn(&Scene, Owner);
 
@@ -170,109 +186,104 @@ impl Model {
     }
 }
 
-#[test]
 fn who_sleeps_is_woken_by_who_sends() {
     Model { cast: &[receives, sends], ..MODEL }.check();
     Model { cast: &[receives_two, sends_two], preemptions: Some(3), ..MODEL }.check();
 }
 
-#[test]
 fn all_who_sleep_at_an_end_are_woken() {
     Model { cast: &[receives, receives, sends], preemptions: Some(2), ..MODEL }.check();
 }
 
 /// Who rings takes away no mark but the one that it saw.
-#[test]
 fn the_mark_of_one_who_sleeps_again_stays() {
     Model { cast: &[receives_two, sends, sends], preemptions: Some(2), ..MODEL }.check();
 }
 
-#[test]
 fn who_waits_for_much_room_is_woken_when_there_is_much() {
     Model { cast: &[waits_for_room, frees_two], ..MODEL }.check();
 }
 
-#[test]
 fn after_any_death_of_a_sender_all_it_sent_arrives_and_then_the_end() {
     let cast: &[Role] = &[sends, receives_or_hears_of_the_end];
     let ended = Model { cast, preemptions: Some(3), ..MODEL }.check_deaths(3);
     assert_ne!(ended, 0, "killed before it sent");
 }
 
-#[test]
 fn after_any_death_of_a_sender_another_reaches_the_receiver() {
     Model { cast: &[sends, receives, sends], preemptions: Some(2), ..MODEL }.check_deaths(3);
     Model { cast: &[sends, receives_two, sends_two], preemptions: Some(1), ..MODEL }.check_deaths(3);
 }
 
-#[test]
 fn after_any_death_of_a_receiver_the_other_is_woken() {
     Model { cast: &[receives, receives, sends], preemptions: Some(2), ..MODEL }.check_deaths(2);
 }
 
-#[test]
 fn after_any_death_of_who_frees_another_wakes_who_waits_for_room() {
     Model { cast: &[frees_two, waits_for_room, frees_two], preemptions: Some(1), ..MODEL }.check_deaths(4);
 }
 
 // The models can fail.
 
-#[test]
-#[should_panic(expected = "deadlock")]
 fn lost_rings_are_noticed() {
-    Model { cast: &[receives, sends], kernel: Behaviour::DeafSleepers, ..MODEL }.check();
+    crate::stage::fails_with("deadlock", || {
+        Model { cast: &[receives, sends], kernel: Behaviour::DeafSleepers, ..MODEL }.check();
+    });
 }
 
-#[test]
-#[should_panic(expected = "deadlock")]
 fn a_missing_fence_between_change_and_look_is_noticed() {
-    fn sends_without_a_fence(scene: &Scene, _: Owner) {
-        scene.change();
-        scene.asleep.wake(|| scene.ring());
-    }
-    Model { cast: &[receives, sends_without_a_fence], ..MODEL }.check();
+    crate::stage::fails_with("deadlock", || {
+        fn sends_without_a_fence(scene: &Scene, _: Owner) {
+            scene.change();
+            scene.asleep.wake(|| scene.ring());
+        }
+        Model { cast: &[receives, sends_without_a_fence], ..MODEL }.check();
+    });
 }
 
-#[test]
-#[should_panic(expected = "deadlock")]
 fn a_sleep_without_a_second_look_is_noticed() {
-    fn sleeps_unasked(scene: &Scene, _: Owner) {
-        let mut heard = 0;
-        while !scene.is_there(1) {
-            let _ = scene.asleep.announce();
-            scene.sleep(&mut heard);
+    crate::stage::fails_with("deadlock", || {
+        fn sleeps_unasked(scene: &Scene, _: Owner) {
+            let mut heard = 0;
+            while !scene.is_there(1) {
+                let _ = scene.asleep.announce();
+                scene.sleep(&mut heard);
+            }
         }
-    }
-    Model { cast: &[sleeps_unasked, sends], ..MODEL }.check();
+        Model { cast: &[sleeps_unasked, sends], ..MODEL }.check();
+    });
 }
 
-#[test]
-#[should_panic(expected = "deadlock")]
 fn an_announcement_after_the_look_is_noticed() {
-    fn announces_late(scene: &Scene, _: Owner) {
-        let mut heard = 0;
-        while !scene.is_there(1) {
-            scene.sleep(&mut heard);
-            let _ = scene.asleep.announce();
+    crate::stage::fails_with("deadlock", || {
+        fn announces_late(scene: &Scene, _: Owner) {
+            let mut heard = 0;
+            while !scene.is_there(1) {
+                scene.sleep(&mut heard);
+                let _ = scene.asleep.announce();
+            }
         }
-    }
-    Model { cast: &[announces_late, sends], ..MODEL }.check();
+        Model { cast: &[announces_late, sends], ..MODEL }.check();
+    });
 }
 
 /// The end told by one who does not look again.
-#[test]
-#[should_panic(expected = "all that was sent is received")]
 fn an_end_told_without_a_last_look_is_noticed() {
-    fn believes_at_once(scene: &Scene, _: Owner) {
-        let (mut heard, sender) = (0, stage::owner(0));
-        let there = || scene.is_there(1);
-        scene.asleep.until(there, || {
-            scene.sleep(&mut heard);
-            let nothing = !there();
-            let ended = sender.has_ended();
-            assert!(!nothing || !ended || !there(), "all that was sent is received before the end is told");
-            !ended
-        });
-    }
-    Model { cast: &[sends, believes_at_once], preemptions: Some(3), ..MODEL }.check_deaths(3);
+    crate::stage::fails_with("all that was sent is received", || {
+        fn believes_at_once(scene: &Scene, _: Owner) {
+            let (mut heard, sender) = (0, stage::owner(0));
+            let there = || scene.is_there(1);
+            scene.asleep.until(there, || {
+                scene.sleep(&mut heard);
+                let nothing = !there();
+                let ended = sender.has_ended();
+                assert!(
+                    !nothing || !ended || !there(),
+                    "all that was sent is received before the end is told"
+                );
+                !ended
+            });
+        }
+        Model { cast: &[sends, believes_at_once], preemptions: Some(3), ..MODEL }.check_deaths(3);
+    });
 }

@@ -17,6 +17,23 @@ use std::rc::Rc;
 use std::sync::atomic;
 use std::time::Duration;
 
+laws! {
+    a_set_releases_who_waits,
+    a_set_and_a_clear_release_all_whose_wait_had_begun,
+    another_who_clears_strands_nobody,
+    who_has_waited_sees_what_was_written_before_the_set,
+    who_clears_and_finds_no_work_is_told_of_it,
+    who_gives_up_does_so_in_time_and_strands_nobody,
+    signals_strand_nobody_and_release_nobody,
+    after_any_death_of_a_setter_all_are_released_if_it_is_set,
+    after_any_death_of_a_setter_another_may_set,
+    after_any_death_of_a_waiter_the_other_is_released,
+    after_any_death_of_one_who_clears_nobody_is_stranded,
+    lost_wake_ups_are_noticed,
+    a_sleep_without_a_look_is_noticed,
+    a_wait_that_asks_for_the_flag_alone_is_noticed,
+}
+
 const MOMENT: Duration = Duration::from_millis(1);
 
 /// What one thread of a model does.
@@ -179,25 +196,21 @@ impl Model {
     }
 }
 
-#[test]
 fn a_set_releases_who_waits() {
     Model { cast: &[waits, sets], ..MODEL }.check();
     Model { cast: &[waits, waits, sets], preemptions: Some(2), ..MODEL }.check();
 }
 
-#[test]
 fn a_set_and_a_clear_release_all_whose_wait_had_begun() {
     Model { cast: &[waits, sets_and_clears_in_time], ..MODEL }.check();
     Model { cast: &[waits, waits, sets_and_clears_in_time], preemptions: Some(2), ..MODEL }.check();
 }
 
-#[test]
 fn another_who_clears_strands_nobody() {
     Model { cast: &[clears, waits, sets_in_time], preemptions: Some(2), ..MODEL }.check();
     Model { cast: &[clears, waits, sets_in_time], set: true, preemptions: Some(2), ..MODEL }.check();
 }
 
-#[test]
 fn who_has_waited_sees_what_was_written_before_the_set() {
     Model { cast: &[waits_and_reads, writes_and_sets], ..MODEL }.check();
     // Also if he learns of it by the clear that followed.
@@ -205,13 +218,11 @@ fn who_has_waited_sees_what_was_written_before_the_set() {
         .check();
 }
 
-#[test]
 fn who_clears_and_finds_no_work_is_told_of_it() {
     Model { cast: &[clears_and_looks_for_work, works_and_sets], set: true, ..MODEL }.check();
     Model { cast: &[clears_and_looks_for_work, works_and_sets], ..MODEL }.check();
 }
 
-#[test]
 fn who_gives_up_does_so_in_time_and_strands_nobody() {
     let meanwhile = || clock::pass(MOMENT);
     let cast: &[Role] = &[waits_a_moment, waits, sets_in_time];
@@ -219,7 +230,6 @@ fn who_gives_up_does_so_in_time_and_strands_nobody() {
     assert_ne!(gave_up, 0);
 }
 
-#[test]
 fn signals_strand_nobody_and_release_nobody() {
     let meanwhile = futex::interrupt;
     Model { cast: &[waits_and_reads, writes_and_sets], meanwhile, ..MODEL }.check();
@@ -229,7 +239,6 @@ fn signals_strand_nobody_and_release_nobody() {
 // One dies before a step, of all that it takes in turn.
 
 /// No slice is needed: who sets, wakes in the same step. Where it died before that, the survivors are helped.
-#[test]
 fn after_any_death_of_a_setter_all_are_released_if_it_is_set() {
     fn set_unless_it_is(scene: &Scene) {
         if !scene.flag.is_set() {
@@ -240,18 +249,15 @@ fn after_any_death_of_a_setter_all_are_released_if_it_is_set() {
     Model { cast: &[sets, waits, waits], ..model }.check_deaths(1);
 }
 
-#[test]
 fn after_any_death_of_a_setter_another_may_set() {
     Model { cast: &[sets, waits, sets], preemptions: Some(2), ..MODEL }.check_deaths(2);
     Model { cast: &[sets, waits, sets_in_time], preemptions: Some(2), ..MODEL }.check_deaths(2);
 }
 
-#[test]
 fn after_any_death_of_a_waiter_the_other_is_released() {
     Model { cast: &[waits, waits, sets_in_time], preemptions: Some(2), ..MODEL }.check_deaths(2);
 }
 
-#[test]
 fn after_any_death_of_one_who_clears_nobody_is_stranded() {
     let model = Model { cast: &[clears, waits, sets_in_time], preemptions: Some(2), ..MODEL };
     Model { set: true, ..model }.check_deaths(1);
@@ -259,26 +265,26 @@ fn after_any_death_of_one_who_clears_nobody_is_stranded() {
 
 // The models can fail.
 
-#[test]
-#[should_panic(expected = "deadlock")]
 fn lost_wake_ups_are_noticed() {
-    Model { cast: &[waits, sets], kernel: Behaviour::DeafSleepers, ..MODEL }.check();
+    crate::stage::fails_with("deadlock", || {
+        Model { cast: &[waits, sets], kernel: Behaviour::DeafSleepers, ..MODEL }.check();
+    });
 }
 
-#[test]
-#[should_panic(expected = "deadlock")]
 fn a_sleep_without_a_look_is_noticed() {
-    Model { cast: &[waits, sets], kernel: Behaviour::BlindSleep, ..MODEL }.check();
+    crate::stage::fails_with("deadlock", || {
+        Model { cast: &[waits, sets], kernel: Behaviour::BlindSleep, ..MODEL }.check();
+    });
 }
 
 /// The mistake that this word is made against: to ask whether the event *is* set.
-#[test]
-#[should_panic(expected = "deadlock")]
 fn a_wait_that_asks_for_the_flag_alone_is_noticed() {
-    fn waits_for_the_flag(scene: &Scene, me: Owner) {
-        while !scene.flag.is_set() {
-            waits(scene, me);
+    crate::stage::fails_with("deadlock", || {
+        fn waits_for_the_flag(scene: &Scene, me: Owner) {
+            while !scene.flag.is_set() {
+                waits(scene, me);
+            }
         }
-    }
-    Model { cast: &[waits_for_the_flag, sets_and_clears_in_time], ..MODEL }.check();
+        Model { cast: &[waits_for_the_flag, sets_and_clears_in_time], ..MODEL }.check();
+    });
 }

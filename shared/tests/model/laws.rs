@@ -17,6 +17,28 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
+laws! {
+    two_take_turns_and_nobody_is_stranded,
+    three_take_turns_and_nobody_is_stranded,
+    it_does_not_matter_which_sleeper_is_woken,
+    who_gives_up_takes_no_wake_up_along,
+    signals_strand_nobody,
+    who_only_tries_disturbs_nobody,
+    after_any_death_the_other_gets_the_lock,
+    after_any_death_both_others_get_the_lock,
+    after_the_death_of_one_with_a_deadline_both_others_get_the_lock,
+    of_many_who_prove_a_death_one_inherits,
+    who_only_tries_inherits_too,
+    the_heir_wakes_the_next,
+    the_heir_may_have_the_number_of_the_dead,
+    the_heir_may_die_too,
+    after_any_two_deaths_the_third_gets_the_lock,
+    a_kernel_that_loses_wake_ups_is_noticed,
+    a_kernel_that_puts_to_sleep_without_a_look_is_noticed,
+    a_proof_that_is_false_is_noticed,
+    a_proof_that_never_comes_is_noticed,
+}
+
 /// More than one who sleeps once takes.
 const STEPS: u32 = 12;
 
@@ -188,24 +210,20 @@ impl Model {
 
 // Nobody dies, so no slice ends: who is not woken is stranded, and loom reports a deadlock.
 
-#[test]
 fn two_take_turns_and_nobody_is_stranded() {
     Model { cast: &[locks, locks], ..MODEL }.check();
     Model { cast: &[locks_twice, locks_twice], preemptions: Some(4), ..MODEL }.check();
 }
 
-#[test]
 fn three_take_turns_and_nobody_is_stranded() {
     Model { cast: &[locks_twice, locks, locks], preemptions: Some(3), ..MODEL }.check();
 }
 
-#[test]
 fn it_does_not_matter_which_sleeper_is_woken() {
     let kernel = Behaviour::LastComeFirst;
     Model { cast: &[locks, locks, locks], preemptions: Some(3), kernel, ..MODEL }.check();
 }
 
-#[test]
 fn who_gives_up_takes_no_wake_up_along() {
     let meanwhile = || clock::pass(MOMENT);
     let seen =
@@ -213,73 +231,62 @@ fn who_gives_up_takes_no_wake_up_along() {
     assert_ne!(seen.gave_up.load(Relaxed), 0);
 }
 
-#[test]
 fn signals_strand_nobody() {
     let meanwhile = futex::interrupt;
     Model { cast: &[locks, locks], meanwhile, ..MODEL }.check();
     Model { cast: &[locks, waits_a_moment, locks], meanwhile, preemptions: Some(2), ..MODEL }.check();
 }
 
-#[test]
 fn who_only_tries_disturbs_nobody() {
     Model { cast: &[tries, locks, locks], preemptions: Some(3), ..MODEL }.check();
 }
 
 // One dies before a step, of all that it takes in turn.
 
-#[test]
 fn after_any_death_the_other_gets_the_lock() {
     Model { cast: &[locks, locks], preemptions: Some(5), ..MODEL }.check_deaths(0);
     Model { cast: &[tries, locks_twice], preemptions: Some(3), ..MODEL }.check_deaths(0);
 }
 
-#[test]
 fn after_any_death_both_others_get_the_lock() {
     Model { cast: &[locks, locks, locks], preemptions: Some(2), ..MODEL }.check_deaths(0);
     Model { cast: &[locks_twice, locks, tries], preemptions: Some(2), ..MODEL }.check_deaths(0);
 }
 
-#[test]
 fn after_the_death_of_one_with_a_deadline_both_others_get_the_lock() {
     let meanwhile = || clock::pass(MOMENT);
     let model = Model { cast: &[waits_a_moment, locks, locks], meanwhile, preemptions: Some(2), ..MODEL };
     model.check_deaths(0);
 }
 
-#[test]
 fn of_many_who_prove_a_death_one_inherits() {
     let from_the_dead = true;
     let seen = Model { cast: &[locks, locks, tries], from_the_dead, preemptions: Some(2), ..MODEL }.check();
     assert_ne!(seen.inherited.load(Relaxed), 0);
 }
 
-#[test]
 fn who_only_tries_inherits_too() {
     let seen = Model { cast: &[tries], from_the_dead: true, slices: 0, ..MODEL }.check();
     assert_ne!(seen.inherited.load(Relaxed), 0);
 }
 
 /// Their slices end one after the other, and only the first has to.
-#[test]
 fn the_heir_wakes_the_next() {
     let (from_the_dead, slices, meanwhile) = (true, 1, (|| clock::pass(MOMENT)) as fn());
     Model { cast: &[locks, locks], from_the_dead, slices, meanwhile, preemptions: Some(3), ..MODEL }.check();
 }
 
-#[test]
 fn the_heir_may_have_the_number_of_the_dead() {
     let (from_the_dead, same_number) = (true, true);
     Model { cast: &[locks, locks, locks], from_the_dead, same_number, preemptions: Some(2), ..MODEL }.check();
 }
 
-#[test]
 fn the_heir_may_die_too() {
     let from_the_dead = true;
     Model { cast: &[locks, locks], from_the_dead, preemptions: Some(3), ..MODEL }.check_deaths(0);
     Model { cast: &[locks, locks, locks], from_the_dead, preemptions: Some(1), ..MODEL }.check_deaths(0);
 }
 
-#[test]
 fn after_any_two_deaths_the_third_gets_the_lock() {
     for steps in 0..STEPS {
         let deaths = [None, Some(steps)];
@@ -289,26 +296,26 @@ fn after_any_two_deaths_the_third_gets_the_lock() {
 
 // The models can fail: each mistake in the kernel below the lock is noticed.
 
-#[test]
-#[should_panic(expected = "deadlock")]
 fn a_kernel_that_loses_wake_ups_is_noticed() {
-    Model { cast: &[locks, locks], kernel: Behaviour::DeafSleepers, ..MODEL }.check();
+    crate::stage::fails_with("deadlock", || {
+        Model { cast: &[locks, locks], kernel: Behaviour::DeafSleepers, ..MODEL }.check();
+    });
 }
 
-#[test]
-#[should_panic(expected = "deadlock")]
 fn a_kernel_that_puts_to_sleep_without_a_look_is_noticed() {
-    Model { cast: &[locks, locks], kernel: Behaviour::BlindSleep, ..MODEL }.check();
+    crate::stage::fails_with("deadlock", || {
+        Model { cast: &[locks, locks], kernel: Behaviour::BlindSleep, ..MODEL }.check();
+    });
 }
 
-#[test]
-#[should_panic(expected = "Causality violation")]
 fn a_proof_that_is_false_is_noticed() {
-    Model { cast: &[locks, tries], kernel: Behaviour::FalseProof, ..MODEL }.check();
+    crate::stage::fails_with("Causality violation", || {
+        Model { cast: &[locks, tries], kernel: Behaviour::FalseProof, ..MODEL }.check();
+    });
 }
 
-#[test]
-#[should_panic(expected = "Model exceeded maximum number of branches")]
 fn a_proof_that_never_comes_is_noticed() {
-    Model { cast: &[locks], from_the_dead: true, kernel: Behaviour::NoProof, ..MODEL }.check();
+    crate::stage::fails_with("Model exceeded maximum number of branches", || {
+        Model { cast: &[locks], from_the_dead: true, kernel: Behaviour::NoProof, ..MODEL }.check();
+    });
 }

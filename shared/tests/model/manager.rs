@@ -16,6 +16,15 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
+laws! {
+    who_asks_is_answered_and_who_serves_is_called,
+    an_answer_is_no_answer_to_the_next_request,
+    all_who_ask_are_answered,
+    after_any_death_of_the_server_the_client_has_its_answer_or_hears_of_the_end,
+    lost_rings_are_noticed,
+    missing_fences_between_change_and_look_are_noticed,
+}
+
 /// What one thread of a model does.
 type Role = fn(&Scene, Owner);
 
@@ -158,22 +167,18 @@ impl Model {
     }
 }
 
-#[test]
 fn who_asks_is_answered_and_who_serves_is_called() {
     Model { cast: &[serves, asks], preemptions: Some(4), ..MODEL }.check();
 }
 
-#[test]
 fn an_answer_is_no_answer_to_the_next_request() {
     Model { cast: &[serves_two, asks_twice], preemptions: Some(3), ..MODEL }.check();
 }
 
-#[test]
 fn all_who_ask_are_answered() {
     Model { cast: &[serves_two, asks, asks_at_the_other], preemptions: Some(2), ..MODEL }.check();
 }
 
-#[test]
 fn after_any_death_of_the_server_the_client_has_its_answer_or_hears_of_the_end() {
     stage::each_death(4, |steps| {
         let cast: &[Role] = &[serves, asks_or_hears_of_the_end];
@@ -183,14 +188,14 @@ fn after_any_death_of_the_server_the_client_has_its_answer_or_hears_of_the_end()
 
 // The models can fail.
 
-#[test]
-#[should_panic(expected = "deadlock")]
 fn lost_rings_are_noticed() {
-    Model { cast: &[serves, asks], kernel: Behaviour::DeafSleepers, ..MODEL }.check();
+    crate::stage::fails_with("deadlock", || {
+        Model { cast: &[serves, asks], kernel: Behaviour::DeafSleepers, ..MODEL }.check();
+    });
 }
 
-#[test]
-#[should_panic(expected = "deadlock")]
 fn missing_fences_between_change_and_look_are_noticed() {
-    Model { cast: &[serves, asks], kernel: Behaviour::WeakOrder, ..MODEL }.check();
+    crate::stage::fails_with("deadlock", || {
+        Model { cast: &[serves, asks], kernel: Behaviour::WeakOrder, ..MODEL }.check();
+    });
 }

@@ -17,6 +17,20 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
+laws! {
+    a_consumer_gets_what_a_producer_puts_in_order,
+    two_producers_and_a_consumer,
+    a_producer_and_two_consumers,
+    a_full_queue_lets_producers_in_one_by_one,
+    after_closed_nothing_comes_any_more,
+    a_producer_may_die_anywhere,
+    a_consumer_may_die_anywhere,
+    a_scribble_is_told,
+    lost_wake_ups_are_noticed,
+    a_false_proof_is_noticed,
+    no_proof_is_noticed,
+}
+
 /// What one thread of a model does.
 type Role = fn(&Scene, Owner);
 
@@ -233,24 +247,20 @@ fn in_order(scene: &Scene) {
     assert!(scene.got.borrow().is_sorted(), "out of order");
 }
 
-#[test]
 fn a_consumer_gets_what_a_producer_puts_in_order() {
     Model { cast: &[put_1_and_2, get_two], ..MODEL }.holds(in_order);
 }
 
-#[test]
 fn two_producers_and_a_consumer() {
     Model { cast: &[put_1, put_3, get_two], ..MODEL }.holds(each_once_and_all);
 }
 
-#[test]
 fn a_producer_and_two_consumers() {
     Model { cast: &[put_1_and_2, get, get], ..MODEL }.holds(each_once_and_all);
     Model { cast: &[put_1_and_2, get, get], kernel: Behaviour::LastComeFirst, ..MODEL }
         .holds(each_once_and_all);
 }
 
-#[test]
 fn a_full_queue_lets_producers_in_one_by_one() {
     fn never_more_than_one(scene: &Scene) {
         each_once_and_all(scene);
@@ -259,18 +269,15 @@ fn a_full_queue_lets_producers_in_one_by_one() {
     Model { cast: &[put_1, put_3, get_two], bound: 1, ..MODEL }.holds(never_more_than_one);
 }
 
-#[test]
 fn after_closed_nothing_comes_any_more() {
     Model { cast: &[put_1, close, get_all], ..MODEL }.holds(each_once_and_all);
 }
 
-#[test]
 fn a_producer_may_die_anywhere() {
     Model { cast: &[put_1_and_2, put_3, get_until_3], preemptions: 1, ..MODEL }
         .holds_at_each_death(each_once);
 }
 
-#[test]
 fn a_consumer_may_die_anywhere() {
     // What it had taken goes to the other, unless the place was given back already: then it died with the item.
     Model { cast: &[get, get_all, close], before: 2, ..MODEL }.holds_at_each_death(|scene| {
@@ -283,7 +290,6 @@ fn a_consumer_may_die_anywhere() {
     Model { cast: &[take_and_die, get_two], before: 2, death: Some(9), ..MODEL }.holds(each_once_and_all);
 }
 
-#[test]
 fn a_scribble_is_told() {
     loom::model(|| {
         let (hints, blocks, known_head) = (Hints::new(), Blocks::new(), AtomicU64::new(0));
@@ -296,19 +302,16 @@ fn a_scribble_is_told() {
     });
 }
 
-#[test]
 fn lost_wake_ups_are_noticed() {
     Model { cast: &[put_1, get], kernel: Behaviour::DeafSleepers, ..MODEL }.fails(each_once_and_all);
     Model { cast: &[put_1, get], kernel: Behaviour::BlindSleep, ..MODEL }.fails(each_once_and_all);
 }
 
-#[test]
 fn a_false_proof_is_noticed() {
     Model { cast: &[get, get_all, close], before: 2, kernel: Behaviour::FalseProof, ..MODEL }
         .fails_at_some_death(each_once_and_all);
 }
 
-#[test]
 fn no_proof_is_noticed() {
     Model { cast: &[put_1_and_2, put_3, get_until_3], preemptions: 1, kernel: Behaviour::NoProof, ..MODEL }
         .fails_at_some_death(each_once);

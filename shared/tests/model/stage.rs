@@ -3,8 +3,28 @@
 use crate::sys::task::{self, Owner};
 use crate::sys::{Behaviour, set_behaviour};
 use loom::thread::JoinHandle;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
+
+/// The laws of one file, to be tried: two minutes are enough for each.
+macro_rules! laws {
+    ($($law:ident),* $(,)?) => {
+        pub(crate) const LAWS: &[$crate::harness::Trial] = &[$($crate::harness::Trial {
+            name: concat!(module_path!(), "::", stringify!($law)),
+            run: $law,
+            limit: 120,
+        }),*];
+    };
+}
+
+/// What is wrong is noticed: loom, or a law, panics with this.
+pub(crate) fn fails_with(expected: &str, check: impl FnOnce()) {
+    let panic = catch_unwind(AssertUnwindSafe(check)).expect_err("it is not noticed");
+    let text =
+        panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    assert!(text.is_some_and(|text| text.contains(expected)), "noticed otherwise: {text:?}");
+}
 
 /// The n-th of a cast, from 0.
 pub(crate) fn owner(n: usize) -> Owner {
