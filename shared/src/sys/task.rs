@@ -11,7 +11,7 @@ use nix::sys::stat::stat;
 use nix::unistd::{ForkResult, getpid};
 use std::cell::Cell;
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, IntoRawFd, OwnedFd};
 use std::sync::Once;
@@ -106,7 +106,7 @@ impl Owner {
 
     /// The process of this pid, which cannot be another's: a child, say, that nobody has collected.
     pub(crate) fn of(pid: u32) -> Owner {
-        Owner(number(pid, start_time(&format!("/proc/{pid}/stat"))))
+        Owner(number(pid, start_time_of(pid)))
     }
 
     /// Whether it is the calling process. Asked in a new child about another it reads no `/proc`.
@@ -150,7 +150,7 @@ impl Owner {
 
     /// Whether the number is in other hands. Where `/proc` cannot be read nobody knows: then it is not.
     fn is_another(self) -> bool {
-        let start = start_time(&format!("/proc/{}/stat", self.pid()));
+        let start = start_time_of(self.pid());
         self.start() != 0 && start.is_some_and(|start| start != self.start())
     }
 }
@@ -187,6 +187,15 @@ impl Watch {
     }
 }
 
+/// As [`start_time`], of the process with this pid. Who asks is in the middle of a wait: it allocates nothing.
+fn start_time_of(pid: u32) -> Option<u32> {
+    let mut path = [0; "/proc/4294967295/stat".len()];
+    let mut rest = &mut path[..];
+    write!(rest, "/proc/{pid}/stat").ok()?;
+    let unused = rest.len();
+    start_time(str::from_utf8(path.get(..path.len() - unused)?).ok()?)
+}
+
 /// When a task started, by `proc_pid_stat(5)`: ticks since the start of the machine, the low 32 bits.
 fn start_time(path: &str) -> Option<u32> {
     let mut text = [0; 1024];
@@ -199,7 +208,7 @@ fn start_time(path: &str) -> Option<u32> {
 fn parse_start_time(text: &[u8]) -> Option<u32> {
     let name_end = text.iter().rposition(|&byte| byte == b')')?;
     let mut fields = text.get(name_end + 1..)?.split(|&byte| byte == b' ').filter(|f| !f.is_empty());
-    let start = std::str::from_utf8(fields.nth(22 - 3)?).ok()?.parse::<u64>().ok()?;
+    let start = str::from_utf8(fields.nth(22 - 3)?).ok()?.parse::<u64>().ok()?;
     Some(start as u32)
 }
 
